@@ -1,0 +1,3 @@
+"""Breast-cancer histology classification, honest by case."""
+
+__version__ = "0.1.0"
