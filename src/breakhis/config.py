@@ -158,6 +158,11 @@ def load_config(
     return parse_config(merged, source=str(file or f"recipe {name}"))
 
 
+def load_yaml_config(path: Path) -> TrainConfig:
+    """The configuration that a run saved; raises ConfigError where it is not whole."""
+    return parse_config(_read_yaml(path), source=str(path))
+
+
 def parse_config(values: Mapping[str, Any], *, source: str) -> TrainConfig:
     """Validate plain values as a TrainConfig; raises ConfigError listing every problem of `source`."""
     try:

@@ -1,0 +1,169 @@
+"""A run directory: the only place that knows its file names, and whether it may be written."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from breakhis.config import TrainConfig, load_yaml_config
+from breakhis.errors import RunError
+from breakhis.files import hash_json, storage_errors, write_json, write_text
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one training leaves behind, below one folder."""
+
+    folder: Path
+
+    @property
+    def config_file(self) -> Path:
+        """The configuration, verbatim."""
+        return self.folder / "config.yaml"
+
+    @property
+    def status_file(self) -> Path:
+        """What the run was started with, and whether it has finished."""
+        return self.folder / "status.json"
+
+    @property
+    def catalog_file(self) -> Path:
+        """Manifest of every image that was found."""
+        return self.folder / "catalog.csv"
+
+    @property
+    def split_file(self) -> Path:
+        """Which image was used for what (a JSON with hashes and verdict lies beside it)."""
+        return self.folder / "split.csv"
+
+    @property
+    def history_file(self) -> Path:
+        """Loss, accuracy and learning rate of every epoch."""
+        return self.folder / "history.csv"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Best and last weights while training goes on."""
+        return self.folder / "checkpoints"
+
+    @property
+    def tensorboard(self) -> Path:
+        """TensorBoard event files."""
+        return self.folder / "tensorboard"
+
+    @property
+    def plots(self) -> Path:
+        """Pictures: curves and confusion matrices."""
+        return self.folder / "plots"
+
+    @property
+    def predictions_file(self) -> Path:
+        """Answers for the test set."""
+        return self.folder / "predictions.csv"
+
+    @property
+    def metrics_file(self) -> Path:
+        """Evaluation of the test set."""
+        return self.folder / "metrics.json"
+
+    @property
+    def confusion_file(self) -> Path:
+        """Confusion matrix of the test set, counts."""
+        return self.folder / "confusion.csv"
+
+    @property
+    def keras_file(self) -> Path:
+        """The trained network in Keras' own format."""
+        return self.folder / "model.keras"
+
+    @property
+    def bundle_file(self) -> Path:
+        """The one zip that leaves the machine."""
+        return self.folder / "bundle.zip"
+
+    @property
+    def report_file(self) -> Path:
+        """The self-contained page."""
+        return self.folder / "report.html"
+
+    @classmethod
+    def start(cls, folder: Path, config: TrainConfig, *, catalog_hash: str, resume: bool) -> "Run":
+        """Open `folder` for a training of `config` on the catalog with `catalog_hash`.
+
+        Raises:
+            RunError: The folder holds another run or foreign files, is finished, or there is nothing to
+                resume. Nothing is changed then.
+        """
+        run = cls(folder)
+        key = hash_json([config.hash, catalog_hash])
+        if resume:
+            run._check_resumable(key)
+            return run
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise RunError(
+                f"a new or empty folder at {folder}",
+                found=run._description(),
+                fix="choose another --out, or pass --resume to go on with an interrupted run",
+            )
+        with storage_errors(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+        write_text(run.config_file, config.to_yaml())
+        run.write_status({"key": key, "state": "started"})
+        return run
+
+    @classmethod
+    def open(cls, folder: Path) -> "Run":
+        """Open a finished run to read; raises RunError where it is none."""
+        run = cls(folder)
+        if run.status().get("state") != "finished":
+            raise RunError(
+                f"a finished run at {folder}",
+                found=run._description(),
+                fix="finish it with `breakhis train ... --resume`, or name another folder",
+            )
+        return run
+
+    def config(self) -> TrainConfig:
+        """The configuration that the run was started with."""
+        return load_yaml_config(self.config_file)
+
+    def status(self) -> dict[str, Any]:
+        """What `write_status` wrote; empty where the folder is no run."""
+        try:
+            loaded = json.loads(self.status_file.read_text("utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return loaded if isinstance(loaded, dict) else {}
+
+    def write_status(self, values: dict[str, Any]) -> None:
+        """Merge `values` into the status."""
+        write_json(self.status_file, {**self.status(), **values})
+
+    def finish(self) -> None:
+        """Mark the run as whole: `Run.open` accepts it from now on."""
+        self.write_status({"state": "finished"})
+
+    def summary(self) -> str:
+        """One line for people."""
+        return f"{self._description()} at {self.folder}"
+
+    def _check_resumable(self, key: str) -> None:
+        status = self.status()
+        if status.get("state") == "started" and status.get("key") == key:
+            return
+        found = self._description()
+        if status.get("state") == "started":
+            found = "an interrupted run of another configuration or other images"
+        raise RunError(
+            f"an interrupted run of this configuration and these images at {self.folder}",
+            found=found,
+            fix="start without --resume in a new folder, or repeat the options of the interrupted run",
+        )
+
+    def _description(self) -> str:
+        state = self.status().get("state")
+        if state == "finished":
+            return "a finished run"
+        if state == "started":
+            return "an interrupted run"
+        return "files that are not a run's" if self.folder.exists() else "no such folder"
