@@ -22,7 +22,7 @@ DEFAULT_TAPS = ("conv3_block12_concat", "conv4_block24_concat", "conv5_block16_c
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
 
 
 class ImageConfig(_Section):
