@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from breakhis.errors import ConfigError
 from breakhis.files import hash_json
 
-Unit = Literal["image", "patient", "case", "official"]
+Unit = Literal["image", "patient", "case", "official", "manual"]
 OddityPolicy = Literal["exclude", "keep", "dc", "lc"]
 Strategy = Literal["full", "frozen", "finetune"]
 
