@@ -3,13 +3,14 @@
 A configuration is saved verbatim in its run; every problem in a file is reported at once.
 """
 
+import difflib
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from breakhis.errors import ConfigError
 from breakhis.files import hash_json
@@ -18,7 +19,30 @@ Unit = Literal["image", "patient", "case", "official", "manual"]
 OddityPolicy = Literal["exclude", "keep", "dc", "lc"]
 Strategy = Literal["full", "frozen", "finetune"]
 
+BLOCK_SIZES = {"conv2": 6, "conv3": 12, "conv4": 24, "conv5": 16}
+"""Dense blocks of DenseNet121 and the number of layers in each."""
+
+CUTTABLE = tuple(
+    name
+    for number, (stage, size) in enumerate(BLOCK_SIZES.items(), start=1)
+    for name in (
+        f"pool{number}" if number == 1 else f"pool{number}_pool",
+        *(f"{stage}_block{index}_concat" for index in range(1, size + 1)),
+    )
+)
+"""Layers of DenseNet121, from the bottom up, that everything above passes through."""
+
+TAPPABLE = (*CUTTABLE, "relu")
+"""Layers that can be tapped: the cuttable ones and the last activation."""
+
 DEFAULT_TAPS = ("conv3_block12_concat", "conv4_block24_concat", "conv5_block16_concat")
+
+
+def _check_layer(name: str, known: tuple[str, ...]) -> str:
+    if name not in known:
+        close = ", ".join(difflib.get_close_matches(name, known)) or known[-1]
+        raise ValueError(f"{name!r} is no such layer of DenseNet121; close to it: {close}")
+    return name
 
 
 class _Section(BaseModel):
@@ -76,6 +100,20 @@ class ModelConfig(_Section):
     dropout: float = Field(0.3, ge=0, lt=1)
     batch_norm_momentum: float = Field(0.9, gt=0, lt=1)
 
+    @field_validator("taps")
+    @classmethod
+    def _are_layers_from_the_bottom_up(cls, taps: tuple[str, ...]) -> tuple[str, ...]:
+        for tap in taps:
+            _check_layer(tap, TAPPABLE)
+        if len(set(taps)) < len(taps):
+            raise ValueError("a layer is tapped twice")
+        return tuple(sorted(taps, key=TAPPABLE.index))
+
+
+def tapped_layers(model: ModelConfig) -> tuple[str, ...]:
+    """Layers whose pooled activations enter the head, from the bottom up; one for the plain head."""
+    return model.taps if model.head == "branches" else ("relu",)
+
 
 class FitConfig(_Section):
     """Optimisation: Adam on categorical cross-entropy, stopping and plateau reduction on validation loss."""
@@ -94,6 +132,11 @@ class FitConfig(_Section):
     cut: str = Field("pool4_pool", description="last frozen layer of the backbone (finetune)")
     upper_learning_rate: float = Field(1e-5, gt=0)
     upper_epochs: int = Field(10, ge=1)
+
+    @field_validator("cut")
+    @classmethod
+    def _is_cuttable(cls, cut: str) -> str:
+        return _check_layer(cut, CUTTABLE)
 
 
 class TrainConfig(_Section):

@@ -1,0 +1,1 @@
+"""The Keras network, its weights and its parts. Everything below this package imports TensorFlow or Keras."""
