@@ -1,16 +1,21 @@
 """The layers of docs/architecture.md, the style limits, and the cost of starting up."""
 
 import ast
+import itertools
 import re
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+
+from breakhis.doctor import MODULES
 
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "breakhis"
@@ -120,6 +125,21 @@ def test_sizes_stay_readable(module: str) -> None:
             assert length <= 60, f"{place} has {length} lines: divide it"
             # Options of a command are its parameters; everything else stays callable by people.
             assert len(positional) <= 5 or module.startswith("cli."), f"{place}: use keywords or a dataclass"
+
+
+def declared() -> set[str]:
+    """Modules of every distribution that pyproject.toml asks for, extras included."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    lines = [*project["dependencies"], *itertools.chain(*project["optional-dependencies"].values())]
+    names = {Requirement(line).name for line in lines}
+    return {MODULES.get(name, name.replace("-", "_")) for name in names}
+
+
+def test_every_foreign_import_is_a_declared_dependency() -> None:
+    known = declared() | sys.stdlib_module_names | {"breakhis"}
+    for module in FILES:
+        undeclared = {imported.name.split(".")[0] for imported in imports(module)} - known
+        assert not undeclared, f"{module} imports {undeclared}: declare them in pyproject.toml"
 
 
 def loaded_by(arguments: list[str]) -> set[str]:

@@ -23,7 +23,7 @@ from breakhis.files import cache_folder
 
 Status = Literal["ok", "warning", "failed"]
 
-_MODULES: Final = {
+MODULES: Final = {
     "opencv-python-headless": "cv2",
     "pillow": "PIL",
     "python-multipart": "python_multipart",
@@ -136,7 +136,7 @@ def _problem(requirement: Requirement) -> str:
         return "is not installed"
     if not requirement.specifier.contains(version, prereleases=True):
         return f"{version} is not {requirement.specifier}"
-    module = _MODULES.get(requirement.name.lower(), requirement.name.lower().replace("-", "_"))
+    module = MODULES.get(requirement.name.lower(), requirement.name.lower().replace("-", "_"))
     if importlib.util.find_spec(module) is None:
         return f"{version} has no module {module}"
     return ""
