@@ -1,0 +1,130 @@
+"""Batches of images for `fit`, and the weights of images."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from breakhis.catalog.table import IntArray, StrArray
+from breakhis.config import AugmentConfig
+from breakhis.images.augment import AugmentParameters, augment, draw_parameters
+
+FloatArray = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Samples:
+    """N prepared images and what they should be answered.
+
+    Attributes:
+        images: (N, size, size, 3) uint8, in memory or on disk.
+        one_hot: (N, C) float32.
+        weights: (N,) float32.
+    """
+
+    images: NDArray[np.uint8]
+    one_hot: FloatArray
+    weights: FloatArray
+
+
+@dataclass(frozen=True)
+class BatchOptions:
+    """How rows become batches.
+
+    Attributes:
+        batch_size: Images per batch; the last batch may be smaller.
+        epoch: Shuffle and augment as this epoch (from 0) does; None keeps rows in order and as they are.
+        seed: Seed of order and augmentation.
+        augment: Ranges of augmentation; None changes nothing.
+    """
+
+    batch_size: int = 32
+    epoch: int | None = None
+    seed: int = 0
+    augment: AugmentConfig | None = None
+
+
+def make_batches(samples: Samples, rows: IntArray, options: BatchOptions) -> tf.data.Dataset:
+    """One pass over `rows`, each once.
+
+    Images are read from `samples.images` batch by batch and ahead of use, so that a set on disk stays there.
+
+    Returns:
+        Dataset of image (B, size, size, 3) float32 0-255, one-hot (B, C) float32, weight (B,) float32.
+    """
+    order = rows
+    if options.epoch is not None:
+        order = np.random.default_rng([options.seed, options.epoch]).permutation(rows)
+    size, channels = samples.images.shape[1], samples.images.shape[3]
+
+    def read(chosen: IntArray) -> NDArray[np.uint8]:
+        # Reading in ascending order keeps a memory map sequential.
+        ascending = np.argsort(chosen)
+        batch = np.empty((len(chosen), *samples.images.shape[1:]), dtype=np.uint8)
+        batch[ascending] = samples.images[chosen[ascending]]
+        return batch
+
+    def load(chosen: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        images = tf.numpy_function(read, [chosen], tf.uint8)
+        images.set_shape((None, size, size, channels))
+        return chosen, tf.cast(images, tf.float32)
+
+    change = _augmenter(options, len(samples.images))
+    one_hot, weights = tf.constant(samples.one_hot), tf.constant(samples.weights)
+    return (
+        tf.data.Dataset.from_tensor_slices(order)
+        .batch(options.batch_size)
+        .map(load, num_parallel_calls=tf.data.AUTOTUNE)
+        .map(
+            lambda chosen, images: (
+                change(chosen, images),
+                tf.gather(one_hot, chosen),
+                tf.gather(weights, chosen),
+            ),
+            num_parallel_calls=tf.data.AUTOTUNE,
+        )
+        .prefetch(tf.data.AUTOTUNE)
+    )
+
+
+def _augmenter(options: BatchOptions, images: int) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
+    if options.augment is None or options.epoch is None:
+        return lambda _, batch: batch
+    drawn = draw_parameters(options.augment, images, seed=options.seed, epoch=options.epoch)
+    columns = [
+        tf.constant(column) for column in (drawn.transforms, drawn.contrast, drawn.brightness, drawn.stain)
+    ]
+
+    def change(chosen: tf.Tensor, batch: tf.Tensor) -> tf.Tensor:
+        return augment(batch, AugmentParameters(*(tf.gather(column, chosen) for column in columns)))
+
+    return change
+
+
+def sample_weights(
+    labels: IntArray, cases: StrArray, *, mode: Literal["none", "image", "case"]
+) -> FloatArray:
+    """Weight of every image in the loss, with mean 1.
+
+    Args:
+        labels: (N,) class of each training image.
+        cases: (N,) case of each training image.
+        mode: "none": equal weights. "image": classes weigh the same, whatever their number of images.
+            "case": classes weigh the same, and within a class every case does, whatever its number of images.
+
+    Returns:
+        (N,) float32.
+    """
+    weights = np.ones(len(labels))
+    if mode == "image":
+        _, which, counts = np.unique(labels, return_inverse=True, return_counts=True)
+        weights = 1.0 / counts[which]
+    elif mode == "case":
+        pairs = np.char.add(np.char.add(labels.astype(np.str_), " "), cases)
+        _, first, which, images = np.unique(pairs, return_index=True, return_inverse=True, return_counts=True)
+        cases_per_class = np.bincount(labels[first], minlength=int(labels.max()) + 1)
+        weights = 1.0 / (images[which] * cases_per_class[labels])
+    return np.asarray(weights / weights.mean(), dtype=np.float32)

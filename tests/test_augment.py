@@ -1,0 +1,106 @@
+"""Augmentation: seeded, independent of the batch, never touching a blank tile."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from breakhis.config import AugmentConfig
+from breakhis.images.augment import augment, draw_parameters
+from breakhis.images.batches import BatchOptions, Samples, make_batches, sample_weights
+from breakhis.images.stain import jitter_stain
+
+NOTHING = AugmentConfig(flips=False, quarter_turns=False, zoom=0, shift=0, brightness=0, contrast=0, stain=0)
+
+
+def tissue(count: int, *, size: int = 32, seed: int = 0) -> np.ndarray:
+    generator = np.random.default_rng(seed)
+    return generator.uniform(60, 250, (count, size, size, 3)).astype(np.float32)
+
+
+def changed(images: np.ndarray, config: AugmentConfig, *, seed: int = 0, epoch: int = 0) -> np.ndarray:
+    return augment(images, draw_parameters(config, len(images), seed=seed, epoch=epoch)).numpy()
+
+
+def test_zero_ranges_change_nothing() -> None:
+    images = tissue(4)
+    np.testing.assert_allclose(changed(images, NOTHING), images, atol=1e-2)
+
+
+def test_one_seed_and_epoch_give_the_same_images_and_others_do_not() -> None:
+    images, config = tissue(4), AugmentConfig()
+    np.testing.assert_array_equal(changed(images, config, epoch=3), changed(images, config, epoch=3))
+    assert np.abs(changed(images, config, epoch=3) - changed(images, config, epoch=4)).mean() > 5
+    assert np.abs(changed(images, config, seed=1) - changed(images, config, seed=2)).mean() > 5
+
+
+@given(
+    level=st.floats(0, 255),
+    noise=st.floats(0, 3),
+    seed=st.integers(0, 1000),
+)
+@settings(max_examples=40, deadline=None)
+def test_a_blank_tile_comes_back_unchanged(level: float, noise: float, seed: int) -> None:
+    generator = np.random.default_rng(seed)
+    blank = np.clip(level + generator.uniform(-noise, noise, (2, 16, 16, 3)), 0, 255).astype(np.float32)
+    strong = AugmentConfig(zoom=0.5, shift=0.5, brightness=0.5, contrast=0.9, stain=0.9)
+    np.testing.assert_array_equal(changed(blank, strong, seed=seed), blank)
+    ones = np.ones((2, 2), dtype=np.float32)
+    np.testing.assert_array_equal(jitter_stain(blank, 1.9 * ones, 0.09 * ones), blank)
+
+
+def test_the_graph_and_the_reference_jitter_stain_alike() -> None:
+    images = tissue(3)
+    config = NOTHING.model_copy(update={"stain": 0.4})
+    drawn = draw_parameters(config, 3, seed=5, epoch=0)
+    expected = jitter_stain(images, drawn.stain[:, :2], drawn.stain[:, 2:])
+    np.testing.assert_allclose(augment(images, drawn).numpy(), expected, atol=0.05)
+    assert np.abs(expected - images).mean() > 1
+
+
+def test_flips_and_quarter_turns_are_exact() -> None:
+    images = tissue(64)
+    config = NOTHING.model_copy(update={"flips": True, "quarter_turns": True})
+    moved = changed(images, config)
+    seen = set()
+    for before, after in zip(images, moved, strict=True):
+        symmetries = [np.rot90(flip, k) for flip in (before, before[:, ::-1]) for k in range(4)]
+        distances = [float(np.abs(after - candidate).max()) for candidate in symmetries]
+        assert min(distances) < 1e-2
+        seen.add(int(np.argmin(distances)))
+    assert seen == set(range(8))
+
+
+def test_what_is_seen_does_not_depend_on_the_batch_size() -> None:
+    images = tissue(10).astype(np.uint8)
+    samples = Samples(images, np.eye(10, dtype=np.float32), np.arange(10, dtype=np.float32))
+    rows = np.array([7, 3, 9, 1], dtype=np.int64)
+    seen = []
+    for batch_size in (1, 3):
+        options = BatchOptions(batch_size=batch_size, epoch=2, seed=4, augment=AugmentConfig())
+        batches = [[part.numpy() for part in batch] for batch in make_batches(samples, rows, options)]
+        seen.append([np.concatenate(parts) for parts in zip(*batches, strict=True)])
+    for one, other in zip(*seen, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-3)
+    assert sorted(seen[0][2].tolist()) == [1, 3, 7, 9]
+    np.testing.assert_array_equal(seen[0][1].argmax(axis=1), seen[0][2])
+
+
+def test_without_an_epoch_rows_stay_in_order_and_unchanged() -> None:
+    images = tissue(5).astype(np.uint8)
+    samples = Samples(images, np.eye(5, dtype=np.float32), np.ones(5, dtype=np.float32))
+    rows = np.array([4, 0, 2], dtype=np.int64)
+    (batch,) = make_batches(samples, rows, BatchOptions(augment=AugmentConfig()))
+    np.testing.assert_array_equal(batch[0].numpy(), images[rows])
+
+
+def test_case_weights_make_cases_of_a_class_and_classes_weigh_the_same() -> None:
+    labels = np.array([0, 0, 0, 0, 1, 1])
+    cases = np.array(["a", "a", "a", "b", "c", "c"])
+    weights = sample_weights(labels, cases, mode="case")
+    assert weights.mean() == pytest.approx(1)
+    assert weights[cases == "a"].sum() == pytest.approx(weights[cases == "b"].sum())
+    assert weights[labels == 0].sum() == pytest.approx(weights[labels == 1].sum())
+    by_image = sample_weights(labels, cases, mode="image")
+    np.testing.assert_allclose(by_image, [0.75] * 4 + [1.5] * 2)
+    assert sample_weights(labels, cases, mode="none").tolist() == [1] * 6
