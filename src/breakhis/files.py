@@ -60,8 +60,11 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         try:
             yield temporary
             temporary.chmod(0o755)
-            if not path.exists():
+            try:
                 temporary.rename(path)
+            except OSError:
+                if not path.is_dir():
+                    raise
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
 
