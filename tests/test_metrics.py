@@ -134,9 +134,9 @@ def test_golden_numbers(golden: Measures) -> None:
 
 
 def test_golden_support_and_confusion(golden: Measures) -> None:
-    assert (golden.images, golden.patients, golden.cases) == (10, 5, 4)
+    assert (golden.rows, golden.patients, golden.cases) == (10, 5, 4)
     assert golden.confusion == ((1, 1, 0, 0), (0, 2, 1, 0), (1, 0, 3, 1), (0, 0, 0, 0))
-    support = {code: (item.images, item.cases) for code, item in golden.per_class.items()}
+    support = {code: (item.rows, item.cases) for code, item in golden.per_class.items()}
     assert support == {"A": (2, 1), "F": (3, 2), "DC": (5, 2), "LC": (0, 0)}
 
 
@@ -261,7 +261,6 @@ def _by_scikit_learn(answers: Answers) -> dict[str, float]:
     arguments = {"labels": present, "zero_division": 0}
     macro = sk.precision_recall_fscore_support(truth, predicted, average="macro", **arguments)
     weighted = sk.precision_recall_fscore_support(truth, predicted, average="weighted", **arguments)
-    one_hot = np.eye(answers.classes)[truth]
     return {
         "accuracy": sk.accuracy_score(truth, predicted),
         "balanced_accuracy": macro[1],
@@ -277,7 +276,9 @@ def _by_scikit_learn(answers: Answers) -> dict[str, float]:
         "malignancy_pr_auc": sk.average_precision_score(answers.malignant_truth, answers.malignancy),
         "sensitivity": sk.recall_score(answers.malignant_truth, answers.malignant_answer),
         "specificity": sk.recall_score(~answers.malignant_truth, ~answers.malignant_answer),
-        "brier": ((answers.probabilities - one_hot) ** 2).sum(axis=1).mean(),
+        "brier": sk.brier_score_loss(
+            truth, answers.probabilities, labels=np.arange(answers.classes), scale_by_half=False
+        ),
         "ece": _ece(answers),
     }
 

@@ -39,7 +39,7 @@ def all_metrics(table: Answers, seed: int = 0) -> dict[str, Metric]:
 
 
 @given(answers())
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=15)
 def test_metrics_and_intervals_are_bounded(table: Answers) -> None:
     for name, metric in all_metrics(table).items():
         top = 2 if name == "brier" else 1
@@ -49,7 +49,7 @@ def test_metrics_and_intervals_are_bounded(table: Answers) -> None:
 
 
 @given(answers(), st.integers(0, 2**32 - 1))
-@settings(deadline=None, max_examples=20)
+@settings(deadline=None, max_examples=15)
 def test_order_of_the_images_does_not_matter(table: Answers, seed: int) -> None:
     rows = np.random.default_rng(seed).permutation(len(table))
     shuffled = Answers(
@@ -67,7 +67,7 @@ def test_order_of_the_images_does_not_matter(table: Answers, seed: int) -> None:
 
 
 @given(answers())
-@settings(deadline=None, max_examples=20)
+@settings(deadline=None, max_examples=15)
 def test_one_case_or_an_unknown_case_gives_no_interval_rather_than_a_false_one(table: Answers) -> None:
     one = np.full(len(table), "14-16184")
     unknown = np.where(np.arange(len(table)) == 0, "", table.cases)

@@ -28,9 +28,9 @@ def resampled_confusion(answers: Answers, resamples: Resamples) -> FloatArray:
     """(R, C, C) confusion matrix of every resample, from one matrix per case."""
     classes, cases = answers.classes, resamples.weights.shape[1]
     cells = (resamples.groups * classes + answers.truth) * classes + answers.predicted
-    per_case = np.bincount(cells, minlength=cases * classes**2).reshape(cases, classes, classes)
-    matrices: FloatArray = np.einsum("rg,gij->rij", resamples.weights, per_case, optimize=True)
-    return matrices
+    per_case = np.bincount(cells, minlength=cases * classes**2).reshape(cases, classes**2)
+    matrices: FloatArray = resamples.weights @ per_case.astype(np.float64)
+    return matrices.reshape(-1, classes, classes)
 
 
 def class_scores(matrices: FloatArray) -> dict[str, FloatArray]:

@@ -12,7 +12,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from breakhis.metrics.intervals import BoolArray, Estimate, FloatArray, IntArray, Resamples, divide
 
-_CHUNK = 50
+_CHUNK = 250
 """Resamples weighed at a time, which bounds memory."""
 
 
