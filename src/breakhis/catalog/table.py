@@ -65,6 +65,16 @@ class Catalog:
         """Subtype code of every image."""
         return np.array(self.taxonomy.codes)[self.labels]
 
+    @cached_property
+    def patient_codes(self) -> tuple[StrArray, IntArray]:
+        """Sorted names of patients, and the position (N,) of each image's patient among them."""
+        return np.unique(self.patients, return_inverse=True)
+
+    @cached_property
+    def case_codes(self) -> tuple[StrArray, IntArray]:
+        """Sorted names of cases, and the position (N,) of each image's case among them."""
+        return np.unique(self.cases, return_inverse=True)
+
     def file(self, index: int) -> Path:
         """Absolute path of one image."""
         return self.root / str(self.paths[index])

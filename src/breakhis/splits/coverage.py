@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from breakhis.catalog.table import Catalog
-from breakhis.splits.counts import Counts
+from breakhis.splits.counts import Counts, groups_per_class
 from breakhis.splits.leakage import SubsetArray
 
 
@@ -20,10 +20,10 @@ def coverage_warnings(
         counts: What `count_subsets` says of them.
         unit: "image", "patient" or "case": what the sentence counts.
     """
-    used = catalog.select(np.flatnonzero(subsets.any(axis=1)))
+    held = groups_per_class(catalog, np.asarray(subsets.any(axis=1)), unit=unit)
     warnings = []
     for label, (code, name) in enumerate(zip(catalog.taxonomy.codes, catalog.taxonomy.names, strict=True)):
-        groups = len(np.unique(used.groups(unit)[used.labels == label]))
+        groups = int(held[label])
         lacking = _lacking(code, counts)
         if groups and lacking:
             warnings.append(f"{name} has {groups} {unit}{'s' * (groups != 1)}: {lacking}")

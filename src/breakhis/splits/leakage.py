@@ -1,5 +1,6 @@
 """Leakage, measured: what stands both where a model is fitted and where it is tested."""
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import Literal
 
@@ -56,30 +57,32 @@ def measure_leakage(catalog: Catalog, subsets: SubsetArray) -> Leakage:
     patient, magnification and file name.
     """
     folds = subsets.reshape(len(catalog), -1)
-    images = _shared(image_names(catalog), folds)
-    patients = _shared(catalog.patients, folds)
-    cases = _shared(catalog.cases, folds)
+    images = _shared_images(catalog, folds)
+    patients = _shared(*catalog.patient_codes, folds)
+    cases = _shared(*catalog.case_codes, folds)
     leaks = bool(images or patients or cases)
     return Leakage("leaks" if leaks else "clean", images, patients, cases)
 
 
-def image_names(catalog: Catalog) -> StrArray:
-    """What identifies an image (N,) wherever its file lies: patient, magnification and file name."""
-    files = (path.rpartition("/")[2] for path in catalog.paths.tolist())
-    parts = zip(catalog.patients.tolist(), catalog.magnifications.tolist(), files, strict=True)
-    return np.array([f"{patient}/{magnification}/{name}" for patient, magnification, name in parts])
+def _shared_images(catalog: Catalog, folds: SubsetArray) -> tuple[str, ...]:
+    files = [path.rpartition("/")[2] for path in catalog.paths.tolist()]
+    times = Counter(files)
+    rows = np.array([row for row, name in enumerate(files) if times[name] > 1], np.int64)
+    parts = zip(catalog.patients[rows].tolist(), catalog.magnifications[rows].tolist(), rows, strict=True)
+    keys = np.array([f"{patient}/{magnification}/{files[row]}" for patient, magnification, row in parts])
+    return _shared(*np.unique(keys, return_inverse=True), folds[rows]) if len(rows) else ()
 
 
-def _shared(names: StrArray, folds: SubsetArray) -> tuple[str, ...]:
-    unique, inverse = np.unique(names, return_inverse=True)
-    shared = np.zeros(len(unique), np.bool_)
+def _shared(names: StrArray, codes: IntArray, folds: SubsetArray) -> tuple[str, ...]:
+    """Names, sorted, that stand on both sides of a fold; `codes` (N,) are positions in `names`."""
+    shared = np.zeros(len(names), np.bool_)
     for column in folds.T:
-        fitted = _present(inverse, (column == TRAIN) | (column == VALIDATION), len(unique))
-        shared |= fitted & _present(inverse, column == TEST, len(unique))
-    return tuple(name for name in unique[shared].tolist() if name)
+        fitted = _present(codes, (column == TRAIN) | (column == VALIDATION), len(names))
+        shared |= fitted & _present(codes, column == TEST, len(names))
+    return tuple(name for name in names[shared].tolist() if name)
 
 
-def _present(inverse: IntArray, chosen: NDArray[np.bool_], size: int) -> NDArray[np.bool_]:
+def _present(codes: IntArray, chosen: NDArray[np.bool_], size: int) -> NDArray[np.bool_]:
     found = np.zeros(size, np.bool_)
-    found[inverse[chosen]] = True
+    found[codes[chosen]] = True
     return found

@@ -1,23 +1,18 @@
 """Hold-out splits and folds by image, patient or case; every class is counted in groups that stay whole."""
 
-import re
-from collections.abc import Mapping
-
 import numpy as np
 from numpy.typing import NDArray
 
 from breakhis.catalog.table import Catalog, IntArray
 from breakhis.config import SplitConfig
 from breakhis.errors import SplitError
-from breakhis.splits.counts import count_subsets
-from breakhis.splits.coverage import coverage_warnings
+from breakhis.splits.counts import group_codes
 from breakhis.splits.groups import gather
 from breakhis.splits.leakage import EXCLUDED, TEST, TRAIN, VALIDATION, SubsetArray
 from breakhis.splits.placement import allocate
+from breakhis.splits.policy import apply_policy
 from breakhis.splits.quotas import Aim
 from breakhis.splits.split import Origin, Split
-
-_YEAR = re.compile(r"^\d\d-")
 
 
 def make_split(catalog: Catalog, config: SplitConfig, *, seed: int) -> Split:
@@ -32,13 +27,13 @@ def make_split(catalog: Catalog, config: SplitConfig, *, seed: int) -> Split:
         SplitError: A set would stay empty, or a class cannot be trained on at all.
     """
     used, policy = apply_policy(catalog, config.oddities)
-    groups = _group_positions(catalog, used, unit=config.by)
+    groups = group_positions(catalog, used, unit=config.by)
     _require_groups(groups, 3, unit=config.by)
     aim = Aim((1 - config.test - config.validation, config.validation, config.test), ranks=(0, 2, 1))
-    assigned = _assign(catalog, groups, aim=aim, rng=_generator(seed))
+    assigned = _assign(catalog, groups, aim=aim, rng=generator(seed))
     table = np.where(used, assigned + TRAIN, EXCLUDED).astype(np.uint8)[:, None]
     _require_training(catalog, table)
-    return _finish(catalog, table, unit=config.by, seed=seed, policy=policy)
+    return Split.of(catalog, table, origin=Origin(config.by, seed, policy))
 
 
 def make_folds(catalog: Catalog, config: SplitConfig, *, folds: int, seed: int) -> Split:
@@ -53,9 +48,9 @@ def make_folds(catalog: Catalog, config: SplitConfig, *, folds: int, seed: int) 
     if folds < 2:
         raise SplitError("at least 2 folds", found=str(folds), fix="ask for more, or for a hold-out split")
     used, policy = apply_policy(catalog, config.oddities)
-    groups = _group_positions(catalog, used, unit=config.by)
+    groups = group_positions(catalog, used, unit=config.by)
     _require_groups(groups, max(folds, 3), unit=config.by)
-    rng = _generator(seed)
+    rng = generator(seed)
     aim = Aim((1 / folds,) * folds, ranks=(0,) * folds)
     tested = _assign(catalog, groups, aim=aim, rng=rng)
     table = np.zeros((len(catalog), folds), np.uint8)
@@ -64,7 +59,7 @@ def make_folds(catalog: Catalog, config: SplitConfig, *, folds: int, seed: int) 
         table[:, fold] = np.where(used, TEST, EXCLUDED)
         nested = set_aside(catalog, rest, share=config.validation, rng=rng)
         table[rest >= 0, fold] = nested[rest >= 0]
-    return _finish(catalog, table, unit=config.by, seed=seed, policy=policy)
+    return Split.of(catalog, table, origin=Origin(config.by, seed, policy))
 
 
 def set_aside(
@@ -76,53 +71,27 @@ def set_aside(
     return np.where(groups < 0, EXCLUDED, np.where(divided == 0, TRAIN, VALIDATION)).astype(np.uint8)
 
 
-def apply_policy(catalog: Catalog, oddities: Mapping[str, str]) -> tuple[NDArray[np.bool_], dict[str, str]]:
-    """Images (N,) that remain, and the policies of those cases that are present.
-
-    A case is named without its year: "13412" is case ``14-13412``. "exclude" leaves all its images out,
-    "keep" none, and a class code ("dc", "lc") all but the copy under that label.
-
-    Raises:
-        SplitError: A class loses all its images.
-    """
-    used = np.ones(len(catalog), np.bool_)
-    names, inverse = np.unique(catalog.cases, return_inverse=True)
-    numbers = np.array([_YEAR.sub("", name) for name in names.tolist()])
-    policy = {}
-    for number, choice in sorted(oddities.items()):
-        mine = (numbers == number)[inverse]
-        if not mine.any():
-            continue
-        policy[number] = choice
-        if choice == "exclude":
-            used &= ~mine
-        elif choice != "keep":
-            used &= ~mine | (catalog.codes == choice.upper())
-    lost = np.setdiff1d(catalog.labels, catalog.labels[used])
-    if len(lost):
-        raise SplitError(
-            f"images of {catalog.taxonomy.names[lost[0]]} to train on",
-            found=f"none once the policy {policy} is applied",
-            fix="set the policy of that case (split.oddities) to keep",
-        )
-    return used, policy
-
-
-def _generator(seed: int) -> np.random.Generator:
+def generator(seed: int) -> np.random.Generator:
+    """The random numbers of a seed: the same on every machine."""
     return np.random.Generator(np.random.PCG64(seed))
 
 
-def _group_positions(catalog: Catalog, used: NDArray[np.bool_], *, unit: str) -> IntArray:
-    """Position (N,) of each used image's group among the sorted names of groups; -1 for the others."""
-    names = catalog.groups(unit)[used]
-    if len(names) and (names == "").any():
+def group_positions(catalog: Catalog, used: NDArray[np.bool_], *, unit: str) -> IntArray:
+    """Position (N,) of each used image's group among the sorted names of groups; -1 for the others.
+
+    Raises:
+        SplitError: An image whose patient or case is unknown.
+    """
+    names, codes = group_codes(catalog, unit)
+    unknown = int(np.count_nonzero(names[codes[used]] == ""))
+    if unknown:
         raise SplitError(
             f"the {unit} of every image",
-            found=f"{int((names == '').sum())} of {len(names)} images without one",
+            found=f"{unknown} of {np.count_nonzero(used)} images without one",
             fix=f"add a column `{unit}` to the manifest, pass --group-regex, or split by image",
         )
     positions = np.full(len(catalog), -1, np.int64)
-    positions[used] = np.unique(names, return_inverse=True)[1]
+    positions[used] = np.unique(codes[used], return_inverse=True)[1]
     return positions
 
 
@@ -154,8 +123,3 @@ def _require_training(catalog: Catalog, table: SubsetArray) -> None:
             found=f"too few groups for {catalog.taxonomy.names[lacking[0]]}",
             fix="add data, or split by a finer unit",
         )
-
-
-def _finish(catalog: Catalog, table: SubsetArray, *, unit: str, seed: int, policy: dict[str, str]) -> Split:
-    warnings = coverage_warnings(catalog, table, count_subsets(catalog, table), unit=unit)
-    return Split.of(catalog, table, origin=Origin(unit, seed, policy, warnings))  # type: ignore[arg-type]

@@ -46,7 +46,7 @@ class Aim:
         return np.round(wanted * 1024) / 1024
 
 
-def best_quotas(groups: Groups, aim: Aim, *, rng: np.random.Generator, most: int = 16) -> list[IntArray]:
+def best_quotas(groups: Groups, aim: Aim, *, rng: np.random.Generator, most: int = 4) -> list[IntArray]:
     """Equally good numbers (kinds, S) of groups of each kind in each subset, at most `most` of them."""
     singles = np.zeros(groups.classes, np.int64)
     for kind in groups.kinds:
@@ -61,7 +61,12 @@ def best_quotas(groups: Groups, aim: Aim, *, rng: np.random.Generator, most: int
     else:
         chosen = mixed.search(singles, targets, aim=aim, rng=rng)[None]
     return [
-        np.concatenate([_fill_fairly(mixed.held(one), singles, targets, aim=aim, rng=rng), one])
+        _without_empty(
+            groups,
+            np.concatenate([_fill_fairly(mixed.held(one), singles, targets, aim=aim, rng=rng), one]),
+            targets=targets,
+            aim=aim,
+        )
         for one in chosen
     ]
 
@@ -86,8 +91,8 @@ def fill(base: IntArray, singles: IntArray, targets: FloatArray, *, weight: Floa
     left = base.sum(axis=-1) + singles - held.sum(axis=-1)
     while (left > 0).any():
         cost = 2 * (held - targets) + 1 - weight * (held == 0)
-        step = np.argmin(cost, axis=-1, keepdims=True)
-        np.put_along_axis(held, step, np.take_along_axis(held, step, -1) + (left > 0)[..., None], axis=-1)
+        chosen = np.arange(size) == np.argmin(cost, axis=-1)[..., None]
+        held = held + (chosen & (left > 0)[..., None])
         left = left - (left > 0)
     return np.asarray(held, np.int64)
 
@@ -116,6 +121,30 @@ def _fill_fairly(
         rows[label] = held[0] - base[label]
         behind = behind + rows[label] - singles[label] * np.array(aim.shares)
     return np.array([rows[label] for label in sorted(rows)], np.int64).reshape(-1, len(aim.shares))
+
+
+def _without_empty(groups: Groups, quotas: IntArray, *, targets: FloatArray, aim: Aim) -> IntArray:
+    """Quotas (kinds, S) with a group moved into each empty subset, where no more important one suffers."""
+    holds = np.zeros((len(groups.kinds), groups.classes), np.int64)
+    for row, kind in enumerate(groups.kinds):
+        holds[row, kind.classes] = 1
+    for subset in np.argsort(aim.ranks, kind="stable").tolist():
+        totals = quotas.sum(axis=0)
+        if totals[subset]:
+            continue
+        value = tuple(shortfall(holds.T @ quotas, targets, aim=aim))
+        moves = []
+        for row, source in np.argwhere((quotas > 0) & (totals > 1)).tolist():
+            moved = quotas.copy()
+            moved[row, source] -= 1
+            moved[row, subset] += 1
+            moves.append((tuple(shortfall(holds.T @ moved, targets, aim=aim)), row, source))
+        best, row, source = min(moves, default=(value, -1, -1))
+        if row >= 0 and best[0] <= value[0]:
+            quotas = quotas.copy()
+            quotas[row, source] -= 1
+            quotas[row, subset] += 1
+    return quotas
 
 
 def _best_options(

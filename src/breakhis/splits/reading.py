@@ -35,11 +35,12 @@ def read_table(path: Path) -> tuple[list[str], SubsetArray]:
     """
     try:
         with path.open(newline="", encoding="utf-8-sig") as stream:
-            header, *rows = list(csv.reader(stream))
+            lines = list(csv.reader(stream))
     except (OSError, ValueError, csv.Error) as error:
-        _refuse(path, " ".join(str(error).split()) or "an empty file", cause=error)
-    if header[:2] != ["path", "subset"][: len(header)] and header[:2] != ["path", "fold1"]:
-        _refuse(path, f"the columns {','.join(header[:5])}")
+        _refuse(path, str(error), cause=error)
+    header, rows = (lines[0], lines[1:]) if lines else ([], [])
+    if header[:2] not in (["path", "subset"], ["path", "fold1"]):
+        _refuse(path, f"the columns {','.join(header[:5])}" if header else "an empty file")
     for line, row in enumerate(rows, 2):
         if len(row) != len(header) or not row[0] or not set(row[1:]) <= SUBSETS.keys():
             _refuse(path, f"{','.join(row)!r} on line {line}")

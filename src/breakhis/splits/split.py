@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -51,6 +51,7 @@ class Split:
         subsets: (N, F) uint8: 0 excluded, 1 train, 2 validation, 3 test.
         origin: Unit, seed, policy and warnings, also readable as attributes of the split.
         catalog_hash: Hash of the catalog that the split was made on.
+        content_hash: Hash of every image's subtype, patient and case.
         leakage: What stands both in test and in training or validation, measured; over all folds.
         counts: For each fold, what `count_subsets` says.
     """
@@ -59,6 +60,7 @@ class Split:
     subsets: SubsetArray
     origin: Origin
     catalog_hash: str
+    content_hash: str
     leakage: Leakage
     counts: tuple[Counts, ...]
 
@@ -67,7 +69,9 @@ class Split:
 
     @classmethod
     def of(cls, catalog: Catalog, subsets: SubsetArray, *, origin: Origin) -> "Split":
-        """The split of a catalog by `subsets` (N,) or (N, F); leakage and counts are measured here.
+        """The split of a catalog by `subsets` (N,) or (N, F).
+
+        Counts and leakage are measured here, and a warning is added for every class that a set lacks.
 
         Raises:
             SplitError: A fold without a training, validation or test image.
@@ -83,8 +87,12 @@ class Split:
                         f"{one['excluded']['images']} excluded",
                         fix="add data, or ask for another share, fewer folds or a finer unit",
                     )
+        unit = origin.unit if origin.unit in ("image", "patient") else "case"
+        lacking = coverage_warnings(catalog, table, counts, unit=unit)
+        origin = replace(origin, warnings=(*origin.warnings, *lacking))
+        content = _content_hash(catalog.paths, catalog)
         leakage = measure_leakage(catalog, table)
-        return cls(catalog.paths, table, origin, catalog.hash, leakage, counts)
+        return cls(catalog.paths, table, origin, catalog.hash, content, leakage, counts)
 
     @property
     def unit(self) -> Unit:
@@ -116,33 +124,28 @@ class Split:
 
     def indices(self, subset: Subset, *, fold: int = 0) -> IntArray:
         """Ascending row positions (int64) in the catalog; folds count from 0."""
-        if not 0 <= fold < self.folds:
-            raise SplitError(
-                f"a fold from 0 to {self.folds - 1}", found=str(fold), fix="ask for a fold that the split has"
-            )
+        self._require_fold(fold)
         return np.flatnonzero(self.subsets[:, fold] == SUBSETS[subset]).astype(np.int64)
 
     def one_fold(self, fold: int, catalog: Catalog) -> "Split":
         """One fold (from 0) as a split of its own, with its own leakage and counts."""
-        chosen = np.where(np.arange(self.folds) == fold)[0]
-        if not len(chosen):
-            self.indices("test", fold=fold)
-        column = self.subsets[:, chosen]
-        return Split(
-            self.paths,
-            column,
-            self.origin,
-            self.catalog_hash,
-            measure_leakage(catalog, column),
-            (self.counts[fold],),
-        )
+        self._require_fold(fold)
+        column = self.subsets[:, [fold]]
+        leakage = measure_leakage(catalog, column)
+        return replace(self, subsets=column, leakage=leakage, counts=(self.counts[fold],))
+
+    def _require_fold(self, fold: int) -> None:
+        if not 0 <= fold < self.folds:
+            raise SplitError(
+                f"a fold from 0 to {self.folds - 1}", found=str(fold), fix="ask for a fold that the split has"
+            )
 
     @cached_property
     def hash(self) -> str:
         """SHA-256 over origin, catalog hash and every image's subsets, whatever the order of rows."""
         order = np.argsort(self.paths, kind="stable")
         rows = [self.paths[order].tolist(), self.subsets[order].tolist()]
-        return hash_json([FORMAT, _origin_json(self.origin), self.catalog_hash, rows])
+        return hash_json([FORMAT, _origin_json(self.origin), self.catalog_hash, self.content_hash, rows])
 
     def summary(self) -> str:
         """One line for people."""
@@ -158,6 +161,7 @@ class Split:
             "folds": self.folds,
             "images": len(self),
             "catalog_hash": self.catalog_hash,
+            "content_hash": self.content_hash,
             "hash": self.hash,
             "leakage": self.leakage.to_json(),
             "counts": list(self.counts),
@@ -186,14 +190,8 @@ class Split:
             return _manual(path, catalog, paths=paths, subsets=subsets)
         stored = _read_json(beside)
         origin = _origin(stored, beside)
-        saved = cls(
-            np.array(paths),
-            subsets,
-            origin,
-            str(stored.get("catalog_hash")),
-            Leakage("clean"),
-            (),
-        )
+        hashes = str(stored.get("catalog_hash")), str(stored.get("content_hash"))
+        saved = cls(np.array(paths), subsets, origin, *hashes, Leakage("clean"), ())
         if saved.hash != stored.get("hash"):
             raise SplitError(
                 f"{path} and {beside.name} as they were written together (hash {stored.get('hash')})",
@@ -202,24 +200,29 @@ class Split:
             )
         rows = match(paths, catalog, source=path)
         table = subsets[rows]
-        counts = count_subsets(catalog, table)
-        if list(counts) != stored.get("counts"):
+        if _content_hash(saved.paths[rows], catalog) != saved.content_hash:
             raise SplitError(
                 f"the subtypes, patients and cases that {path} was made on",
                 found=f"others for the same images of {catalog.root}",
                 fix="make a new split of this data",
             )
-        leakage = measure_leakage(catalog, table)
-        return cls(saved.paths[rows], table, origin, saved.catalog_hash, leakage, counts)
+        leakage, counts = measure_leakage(catalog, table), count_subsets(catalog, table)
+        return replace(saved, paths=saved.paths[rows], subsets=table, leakage=leakage, counts=counts)
 
 
 def _manual(path: Path, catalog: Catalog, *, paths: list[str], subsets: SubsetArray) -> Split:
     rows = match(paths, catalog, source=path, partial=True)
     table = np.where(rows[:, None] >= 0, subsets[rows], 0).astype(np.uint8)
     unlisted = int((rows < 0).sum())
-    warnings = [f"{unlisted} images that {path.name} does not list are excluded"] if unlisted else []
-    warnings += coverage_warnings(catalog, table, count_subsets(catalog, table), unit="case")
-    return Split.of(catalog, table, origin=Origin("manual", warnings=tuple(warnings), source=path.name))
+    warnings = (f"{unlisted} images that {path.name} does not list are excluded",) if unlisted else ()
+    return Split.of(catalog, table, origin=Origin("manual", warnings=warnings, source=path.name))
+
+
+def _content_hash(paths: StrArray, catalog: Catalog) -> str:
+    """SHA-256 of subtype, patient and case of every image, in the order of the split's own paths."""
+    order = np.argsort(paths, kind="stable")
+    columns = (catalog.codes, catalog.patients, catalog.cases)
+    return hash_json([column[order].tolist() for column in columns])
 
 
 def _origin_json(origin: Origin) -> dict[str, Any]:
