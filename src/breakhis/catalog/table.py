@@ -1,10 +1,11 @@
 """The Catalog: an immutable table with one row an image."""
 
 import csv
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,18 @@ IntArray = NDArray[np.int64]
 StrArray = NDArray[np.str_]
 
 COLUMNS = ("path", "subtype", "magnification", "patient", "case", "width", "height")
+
+
+class Row(NamedTuple):
+    """One image of a catalog, its fields in the order of `COLUMNS`."""
+
+    path: str
+    code: str
+    magnification: int
+    patient: str
+    case: str
+    width: int = 0
+    height: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +63,26 @@ class Catalog:
     @classmethod
     def _array_names(cls) -> list[str]:
         return [field.name for field in fields(cls) if field.name not in ("root", "taxonomy")]
+
+    @classmethod
+    def from_rows(cls, root: Path, rows: Sequence[Row], *, taxonomy: Taxonomy | None = None) -> "Catalog":
+        """The catalog of `rows`, in their order; codes outside BreaKHis make a taxonomy of their own."""
+        paths, codes, magnifications, patients, cases, widths, heights = (
+            zip(*rows, strict=True) if rows else [()] * len(COLUMNS)
+        )
+        classes = taxonomy or Taxonomy.of(list(codes))
+        positions = {code: label for label, code in enumerate(classes.codes)}
+        return cls(
+            root=root,
+            paths=np.array(paths, dtype=np.str_),
+            labels=np.array([positions[code] for code in codes], dtype=np.int64),
+            magnifications=np.array(magnifications, dtype=np.int64),
+            patients=np.array(patients, dtype=np.str_),
+            cases=np.array(cases, dtype=np.str_),
+            widths=np.array(widths, dtype=np.int64),
+            heights=np.array(heights, dtype=np.int64),
+            taxonomy=classes,
+        )
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -99,9 +132,10 @@ class Catalog:
             f"{len(np.unique(self.cases))} cases, {len(np.unique(self.labels))} subtypes in {self.root}"
         )
 
-    def rows(self) -> Iterable[tuple[str | int, ...]]:
+    def rows(self) -> Iterable[Row]:
         """One tuple an image, in the order of `COLUMNS`."""
-        return zip(
+        return map(
+            Row,
             self.paths.tolist(),
             self.codes.tolist(),
             self.magnifications.tolist(),
@@ -109,7 +143,6 @@ class Catalog:
             self.cases.tolist(),
             self.widths.tolist(),
             self.heights.tolist(),
-            strict=True,
         )
 
     def save(self, path: Path) -> None:
