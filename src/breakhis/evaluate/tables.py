@@ -1,6 +1,7 @@
 """Metrics as text for people: no number without its interval and the unit of its split."""
 
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rich.box import SIMPLE_HEAD
@@ -77,18 +78,39 @@ def tables(
     ]
     if parts:
         drawn.append(("per magnification and pooled", _parts(title, parts)))
+    return render(drawn, _notes(overall))
+
+
+def render(headed: Sequence[tuple[str, Table]], notes: Sequence[str]) -> str:
+    """Tables below their headings, then notes, as plain text."""
     console = Console(file=io.StringIO(), width=WIDTH, color_system=None)
     with console.capture() as captured:
-        for heading, table in drawn:
-            console.print(heading, soft_wrap=True)
+        for heading, table in headed:
+            console.print(heading, soft_wrap=True, markup=False, highlight=False)
             console.print(table)
-        for line in _notes(overall):
-            console.print(line, soft_wrap=True)
+        for line in notes:
+            console.print(line, soft_wrap=True, markup=False, highlight=False)
     return "\n".join(line.rstrip() for line in captured.get().splitlines())
 
 
+def plain_table(*columns: str) -> Table:
+    """A table with these columns, none of which is wrapped."""
+    table = Table(box=SIMPLE_HEAD)
+    for column in columns:
+        table.add_column(column, no_wrap=True)
+    return table
+
+
+def cell(metric: Metric) -> str:
+    """Value and interval in two digits."""
+    if metric.value is None:
+        return "undefined"
+    bounds = f"[{metric.ci95[0]:.2f}, {metric.ci95[1]:.2f}]" if metric.ci95 else "no interval"
+    return f"{metric.value:.2f} {bounds}"
+
+
 def _overall(title: Titled, measures: Measures) -> Table:
-    table = _table("metric", "value", "95 % interval", "split by")
+    table = plain_table("metric", "value", "95 % interval", "split by")
     for name, label in LABELS.items():
         metric = measures.metrics[name]
         if metric.value is not None:
@@ -97,17 +119,17 @@ def _overall(title: Titled, measures: Measures) -> Table:
 
 
 def _per_class(title: Titled, measures: Measures) -> Table:
-    table = _table("subtype", "images", "cases", *_PER_CLASS, "split by")
+    table = plain_table("subtype", "images", "cases", *_PER_CLASS, "split by")
     for code, item in measures.per_class.items():
-        cells = (_cell(item.metrics[name]) for name in _PER_CLASS)
+        cells = (cell(item.metrics[name]) for name in _PER_CLASS)
         table.add_row(f"{item.name} ({code})", str(item.rows), str(item.cases), *cells, title.unit)
     return table
 
 
 def _parts(title: Titled, parts: dict[str, Measures]) -> Table:
-    table = _table("part", "answers", "cases", *(LABELS[name] for name in _GROUPED), "split by")
+    table = plain_table("part", "answers", "cases", *(LABELS[name] for name in _GROUPED), "split by")
     for name, measures in parts.items():
-        cells = (_cell(measures.metrics[key]) for key in _GROUPED)
+        cells = (cell(measures.metrics[key]) for key in _GROUPED)
         table.add_row(name, str(measures.rows), str(measures.cases), *cells, title.unit)
     return table
 
@@ -117,17 +139,3 @@ def _notes(measures: Measures) -> list[str]:
     if measures.absent:
         notes.append(f"Absent from the truth, left out of macro averages: {', '.join(measures.absent)}.")
     return notes
-
-
-def _cell(metric: Metric) -> str:
-    if metric.value is None:
-        return "undefined"
-    bounds = f"[{metric.ci95[0]:.2f}, {metric.ci95[1]:.2f}]" if metric.ci95 else "no interval"
-    return f"{metric.value:.2f} {bounds}"
-
-
-def _table(*columns: str) -> Table:
-    table = Table(box=SIMPLE_HEAD)
-    for column in columns:
-        table.add_column(column, no_wrap=True)
-    return table
