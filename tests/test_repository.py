@@ -10,7 +10,9 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 import breakhis
+from breakhis.catalog.official import official_images
 from breakhis.cli import COMMANDS
+from breakhis.taxonomy import BREAKHIS, MAGNIFICATIONS
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
@@ -71,3 +73,25 @@ def test_citation_names_the_paper_of_the_data() -> None:
 def test_readme_lists_the_commands_in_the_order_of_the_help() -> None:
     readme = (ROOT / "README.md").read_text("utf-8")
     assert re.findall(r"^\| `(\w+)` \|", readme, flags=re.MULTILINE) == list(COMMANDS)
+
+
+def test_page_on_the_data_counts_what_the_official_names_say() -> None:
+    page = (ROOT / "docs" / "data.md").read_text("utf-8")
+    rows = re.findall(r"^\| ([a-z ]+?) \| (\w+) \| (\w+) \| ([\d |]+) \|$", page, flags=re.MULTILINE)
+    stated = {
+        code: (name, group, [int(cell) for cell in cells.split(" | ")]) for name, code, group, cells in rows
+    }
+    images = official_images()
+    for code, name, malignant in zip(BREAKHIS.codes, BREAKHIS.names, BREAKHIS.malignant, strict=True):
+        own = [image for image in images if image.code == code]
+        counts = [
+            sum(image.magnification == magnification for image in own) for magnification in MAGNIFICATIONS
+        ]
+        counts += [len(own), len({image.folder_name for image in own}), len({image.case for image in own})]
+        assert stated.pop(code) == (name, "malignant" if malignant else "benign", counts)
+    assert not stated
+    folders = {image.folder_name: image.case for image in images}
+    spanning = {case for case in folders.values() if list(folders.values()).count(case) > 1}
+    in_spanning = sum(image.case in spanning for image in images)
+    assert f"{sum(case in spanning for case in folders.values())} folders with {in_spanning:,} images" in page
+    assert all(case in page for case in spanning)
