@@ -175,6 +175,26 @@ def test_one_fold_is_a_split_of_its_own(catalog: Catalog) -> None:
         split.one_fold(-1, catalog)
 
 
+def test_what_is_no_split_is_not_overwritten(catalog: Catalog, tmp_path: Path) -> None:
+    split = make_split(catalog, SplitConfig(), seed=0)
+    manifest, other = tmp_path / "manifest.csv", tmp_path / "other.json"
+    manifest.write_text("path,subtype\na.png,DC\n")
+    other.write_text("{}")
+    for path in (manifest, other.with_suffix(".csv")):
+        with pytest.raises(SplitError, match="left as it is"):
+            split.save(path)
+    assert manifest.read_text() == "path,subtype\na.png,DC\n"
+    assert other.read_text() == "{}"
+    split.save(tmp_path / "split.csv")
+    split.save(tmp_path / "split.csv")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "manifest.csv",
+        "other.json",
+        "split.csv",
+        "split.json",
+    ]
+
+
 def test_only_csv_is_written(catalog: Catalog, tmp_path: Path) -> None:
     with pytest.raises(SplitError, match=r"ends in \.csv"):
         make_split(catalog, SplitConfig(), seed=0).save(tmp_path / "split.json")

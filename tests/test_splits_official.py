@@ -108,7 +108,7 @@ def test_differences_from_the_data_are_counted(names: list[str], tmp_path: Path)
         ("SOB_B_A-14-22549AB-100-001.png|100|1|validation", "validation"),
         ("SOB_B_A-14-22549AB-100-001.png|100|one|train", "one"),
         ("SOB_B_A-14-22549AB-100-001.png,100,1,train", "dsfold1.txt:1"),
-        ("a.png|100|1|train\na.png|100|1|test", "a.png both in train and in test"),
+        ("a.png|100|1|train\na.png|100|1|test", "a both in train and in test"),
         ("", "an empty list"),
         ("a.png|100|1|train\nb.png|100|1|test", "none of 7909"),
     ],

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from breakhis.catalog.names import stem
 from breakhis.catalog.table import Catalog
 from breakhis.config import SplitConfig
 from breakhis.errors import SplitError
@@ -24,13 +25,13 @@ _COLUMNS = {"fold", "grp", "filename"}
 _LIST_NAME = re.compile(r"dsfold\d+\.txt", re.IGNORECASE)
 
 Lists = dict[int, dict[str, str]]
-"""Fold number -> file name -> "train" or "test"."""
+"""Fold number -> file name without its suffix -> "train" or "test"."""
 
 
 def read_official(
     path: Path, catalog: Catalog, *, fold: int | None, config: SplitConfig | None = None, seed: int = 0
 ) -> Split:
-    """The published folds as a split of a catalog, images matched by file name.
+    """The published folds as a split of a catalog, images matched by file name without its suffix.
 
     Validation is taken from the published training part, by the configuration's unit (case) and share. Images
     that the lists do not name are excluded. The double-labelled slide is kept, as in published numbers.
@@ -71,7 +72,7 @@ def read_official(
 
 def _divide(catalog: Catalog, listed: dict[str, str], *, config: SplitConfig, seed: int) -> SubsetArray:
     """Subsets (N,) of one fold; validation nested in its training part."""
-    parts = np.array([listed.get(name, "") for name in _file_names(catalog)])
+    parts = np.array([listed.get(stem(path), "") for path in catalog.paths.tolist()])
     groups = group_positions(catalog, parts == "train", unit=config.by)
     table = set_aside(catalog, groups, share=config.validation, rng=generator(seed))
     table[parts == "test"] = TEST
@@ -79,7 +80,7 @@ def _divide(catalog: Catalog, listed: dict[str, str], *, config: SplitConfig, se
 
 
 def _differences(catalog: Catalog, lists: Lists, chosen: list[int]) -> Iterator[str]:
-    present = set(_file_names(catalog))
+    present = {stem(path) for path in catalog.paths.tolist()}
     for number in chosen:
         missing = len(lists[number].keys() - present)
         unlisted = len(present - lists[number].keys())
@@ -87,10 +88,6 @@ def _differences(catalog: Catalog, lists: Lists, chosen: list[int]) -> Iterator[
             yield f"fold {number}: {missing} of {len(lists[number])} listed images are not in the data"
         if unlisted:
             yield f"fold {number}: {unlisted} images of the data are not listed and are excluded"
-
-
-def _file_names(catalog: Catalog) -> list[str]:
-    return [path.rpartition("/")[2] for path in catalog.paths.tolist()]
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +103,7 @@ class _Line:
 def _read_lists(path: Path) -> Lists:
     lists: Lists = {}
     for line in _lines(path):
-        name = line.name.replace("\\", "/").rpartition("/")[2]
+        name = stem(line.name.replace("\\", "/"))
         if line.part not in ("train", "test") or not line.fold.isdigit() or not name:
             raise SplitError(
                 "a file name, a fold number and train or test on every line",

@@ -1,6 +1,7 @@
 """The table of a split as CSV: written, read back, and matched with the images at hand."""
 
 import csv
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
@@ -25,6 +26,20 @@ def write_table(path: Path, paths: Sequence[str], subsets: SubsetArray) -> None:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(["path", *columns])
         writer.writerows([name, *row] for name, row in zip(paths, words[subsets].tolist(), strict=True))
+
+
+def require_replaceable(path: Path) -> None:
+    """Raise SplitError where `path` or its JSON exists and is something else than an earlier split."""
+    for file, mark in (
+        (path, r"\ufeff?path,(subset|fold1)\b"),
+        (path.with_suffix(".json"), r'[\s\S]*"leakage"'),
+    ):
+        if file.exists() and not re.match(mark, file.read_text("utf-8", errors="replace")):
+            raise SplitError(
+                f"a new file or an earlier split at {file}",
+                found="another file, which was left as it is",
+                fix="choose another output name",
+            )
 
 
 def read_table(path: Path) -> tuple[list[str], SubsetArray]:

@@ -16,7 +16,7 @@ from breakhis.files import hash_json, write_json
 from breakhis.splits.counts import SUBSETS, Counts, count_subsets
 from breakhis.splits.coverage import coverage_warnings
 from breakhis.splits.leakage import Leakage, SubsetArray, measure_leakage
-from breakhis.splits.reading import match, read_table, write_table
+from breakhis.splits.reading import match, read_table, require_replaceable, write_table
 
 Subset = Literal["train", "validation", "test"]
 
@@ -168,9 +168,14 @@ class Split:
         }
 
     def save(self, path: Path) -> None:
-        """Write the table as CSV at `path` and `to_json` beside it with the suffix .json."""
+        """Write the table as CSV at `path` and `to_json` beside it with the suffix .json.
+
+        Raises:
+            SplitError: Another suffix, or a file that is not an earlier split is in the way.
+        """
         if path.suffix != ".csv":
             raise SplitError("a file name that ends in .csv", found=str(path), fix="rename the output")
+        require_replaceable(path)
         write_json(path.with_suffix(".json"), self.to_json())
         write_table(path, self.paths.tolist(), self.subsets)
 
