@@ -31,7 +31,8 @@ parts = [counts[name]["classes"] for name in counts]
 
 
 def tested(unit):
-    return [counts["test"]["classes"][code][unit] / sum(part[code][unit] for part in parts) for code in parts[0]]
+    held = np.array([[one[unit] for one in part.values()] for part in parts])
+    return (held[list(counts).index("test")] / held.sum(axis=0)).tolist()
 
 
 print(json.dumps({
