@@ -5,6 +5,7 @@ import json
 import re
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -12,7 +13,11 @@ import numpy as np
 import pytest
 
 from breakhis.cli import run as breakhis
+from breakhis.compare import compare, read_contestants
 from breakhis.errors import DataError, RunError
+from breakhis.files import write_json
+from breakhis.predictions import Predictions
+from breakhis.report.comparison import write_comparison
 from breakhis.report.crossval import write_crossval
 from breakhis.report.page import write_report
 from breakhis.report.twin import write_twin
@@ -21,7 +26,8 @@ from breakhis.taxonomy import Taxonomy
 from report_folders import HOSTILE, Made, make_crossval, make_holdout, make_run, make_twin
 from report_pages import Element, parse
 
-PAGES = ("case", "image", "crossval", "twin")
+HOSTILE_RUN = "<b onclick=x>run"
+PAGES = ("case", "image", "crossval", "twin", "comparison")
 
 
 @pytest.fixture(scope="module")
@@ -46,11 +52,28 @@ def runs(base: Path, holdouts: dict[str, Made]) -> dict[str, Run]:
 def pages(base: Path, holdouts: dict[str, Made], runs: dict[str, Run]) -> dict[str, Path]:
     make_crossval(base / "folds", holdouts["case"].catalog)
     make_twin(base / "twin", *(holdouts[by] for by in ("image", "patient", "case")))
+    weaker = replace(holdouts["case"], predictions=weaken(holdouts["case"].predictions))
+    rivals = [runs["case"].folder, make_run(base / HOSTILE_RUN, weaker).folder]
+    write_json(
+        make_folder(base / "comparison") / "comparison.json", compare(read_contestants(rivals)).to_json()
+    )
     return {
         **{by: run.report_file for by, run in runs.items()},
+        "comparison": write_comparison(base / "comparison"),
         "crossval": write_crossval(base / "folds"),
         "twin": write_twin(base / "twin"),
     }
+
+
+def weaken(predictions: Predictions) -> Predictions:
+    """The same images with half of every answer replaced by the next subtype's."""
+    odds = predictions.probabilities
+    return predictions.with_probabilities((odds + np.roll(odds, 1, axis=1)) / 2)
+
+
+def make_folder(path: Path) -> Path:
+    path.mkdir()
+    return path
 
 
 @pytest.fixture(params=PAGES)
@@ -96,7 +119,7 @@ def test_every_contents_link_has_its_section(page: Element) -> None:
 
 def test_no_metric_without_interval_and_unit(page: Element) -> None:
     metrics = page.all(class_="metric")
-    assert len(metrics) > 20
+    assert len(metrics) >= 12
     for metric in metrics:
         (value,), (interval,) = metric.all(class_="value"), metric.all(class_="interval")
         assert re.fullmatch(r"−?\d\.\d{2,3}|\d+ %|undefined", value.text()), value.text()
@@ -171,7 +194,7 @@ def test_the_split_warnings_are_repeated(base: Path, holdouts: dict[str, Made]) 
     split = json.loads(split_file.read_text())
     split_file.write_text(json.dumps({**split, "warnings": ["adenosis has 2 cases: validation holds none"]}))
     page = read(write_report(run))
-    assert "adenosis has 2 cases: validation holds none" in section(page, "division").text()
+    assert "Adenosis has 2 cases: validation holds none" in section(page, "division").text()
 
 
 def test_licence_citation_and_purpose_stand_below(page: Element) -> None:
@@ -278,10 +301,35 @@ def test_a_cross_validation_without_its_parts_is_refused(
         write_crossval(tmp_path)
 
 
+def test_the_comparison_ranks_its_runs_and_their_differences(pages: dict[str, Path], base: Path) -> None:
+    value = json.loads((base / "comparison" / "comparison.json").read_text())
+    page = read(pages["comparison"])
+    first, second = (run["name"] for run in value["runs"])
+    assert page.all("h1")[0].text().startswith(f"{first} ")
+    assert page.all("h1")[0].text().endswith(f" {second}")
+    assert HOSTILE_RUN in page.all("h1")[0].text()
+    (pair,) = section(page, "differences").all("tbody")[0].all("tr")
+    low, high = value["differences"][0]["macro_f1"]["ci95"]
+    bounds = f"[{low:.3f}, {high:.3f}]".replace("-", "−")
+    assert f"{value['differences'][0]['macro_f1']['value']:.3f} {bounds}" in pair.text()
+    assert pair.text().endswith("yes" if value["differences"][0]["told_apart"] else "no")
+
+
+def test_a_comparison_without_pairs_is_refused(base: Path, tmp_path: Path, pages: dict[str, Path]) -> None:
+    value = json.loads((base / "comparison" / "comparison.json").read_text())
+    for bent in ({**value, "differences": []}, {"images": 3}):
+        write_json(tmp_path / "comparison.json", bent)
+        with pytest.raises(RunError, match="comparison"):
+            write_comparison(tmp_path)
+
+
 # The command
 
 
-@pytest.mark.parametrize(("folder", "kind"), [("run-case", "run"), ("folds", "crossval"), ("twin", "twin")])
+@pytest.mark.parametrize(
+    ("folder", "kind"),
+    [("run-case", "run"), ("folds", "crossval"), ("twin", "twin"), ("comparison", "comparison")],
+)
 def test_the_command_knows_what_a_folder_holds(
     base: Path, folder: str, kind: str, pages: dict[str, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:

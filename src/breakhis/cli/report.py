@@ -16,10 +16,10 @@ from breakhis.cli.options import emit, json_option
 )
 @json_option
 def command(folder: Path, images: Path | None, *, as_json: bool) -> None:
-    """Write the self-contained page of a run, a cross-validation or a twin.
+    """Write the self-contained page of a run, a cross-validation, a twin or a comparison.
 
-    FOLDER is what `train`, `crossval` or `twin` wrote. The page is report.html in it: one file that loads
-    nothing from anywhere. Nothing is computed anew.
+    FOLDER is what `train`, `crossval`, `twin` or `compare --out` wrote. The page is report.html in it: one
+    file that loads nothing from anywhere. Nothing is computed anew.
 
     \b
     Example: breakhis report RUN

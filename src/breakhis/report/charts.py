@@ -150,6 +150,15 @@ def whisker(metric: Metric, class_: str = "accent", *, large: bool = False) -> M
     )
 
 
+def difference(metric: Metric) -> Markup:
+    """A difference in [-1, 1] as a dot on its interval, to stand in a table row; the long mark is 0."""
+    scale, middle = Scale(-1.0, 1.0, 5, 127), 9.0
+    marks = [line((scale(-1), middle), (scale(1), middle), class_="track")]
+    marks.append(line((scale(0), 0), (scale(0), 18), class_="zero"))
+    marks += _interval(metric, scale, middle, "accent")
+    return drawing(*marks, size=(132, 18), label=spoken(metric), class_="whisker")
+
+
 def pair_bars(first: Metric, second: Metric) -> Markup:
     """Two numbers in [0, 1] as bars, one above the other, with their intervals."""
     scale = Scale(*_UNIT, 1, 179)
@@ -246,6 +255,7 @@ CHARTS: dict[str, Callable[..., Markup]] = {
     "reliability_chart": reliability_chart,
     "risk_chart": risk_chart,
     "whisker": whisker,
+    "difference": difference,
     "pair_bars": pair_bars,
     "gap_chart": gap_chart,
     "share_bar": share_bar,

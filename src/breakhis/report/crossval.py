@@ -23,7 +23,7 @@ def write_crossval(folder: Path, *, images: Path | None = None) -> Path:
     Args:
         folder: What `breakhis crossval` wrote. Beside the evaluation, `crossval.json` holds ``folds`` (a list
             of ``{"fold", "images", "cases", "seconds"}``) and may hold ``split`` (the JSON of the split),
-            ``recipe`` and ``data`` (the folder of the images).
+            ``config``, ``recipe``, ``seed`` and ``data`` (the folder of the images).
         images: Folder that the paths are relative to, for the pictures of mistakes; by default ``data``.
 
     Returns:
@@ -47,7 +47,7 @@ def write_crossval(folder: Path, *, images: Path | None = None) -> Path:
         mistakes=tuple(worst_mistakes(predictions, images_folder(value, images))),
         folds=folds,
         facts=_facts(value),
-        documents=(("Split", json.dumps(value["split"], indent=2)),) if "split" in value else (),
+        documents=_documents(value),
     )
     page = folder / PAGE_FILE
     write_page(page, "evaluation.html.j2", subject=subject)
@@ -80,8 +80,13 @@ def _facts(value: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
     split = value.get("split", {})
     named = (
         ("Recipe", value.get("recipe")),
-        ("Seed", split.get("seed")),
+        ("Seed", value.get("seed")),
         ("Split, SHA-256", split.get("hash")),
         ("Catalog, SHA-256", split.get("catalog_hash")),
     )
     return tuple((name, str(fact)) for name, fact in named if fact is not None)
+
+
+def _documents(value: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    kept = (("Configuration", "config"), ("Split", "split"))
+    return tuple((name, json.dumps(value[key], indent=2)) for name, key in kept if key in value)

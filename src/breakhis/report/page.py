@@ -22,7 +22,7 @@ from breakhis.report.plots import plot_confusion, plot_history
 from breakhis.report.subject import Subject
 from breakhis.report.thumbnails import worst_mistakes
 from breakhis.runs import Run
-from breakhis.taxonomy import BREAKHIS, Taxonomy
+from breakhis.taxonomy import BREAKHIS
 
 Contents = list[tuple[str, str]]
 """Anchor and name of every section of a page."""
@@ -52,13 +52,15 @@ def write_report(run: Run, *, images: Path | None = None) -> Path:
 def write_page(path: Path, template: str, *, subject: Subject) -> None:
     """Render the page of one evaluation with the sections that it has something to say in."""
     contents = sections(subject)
-    write_text(path, render(template, page=subject, contents=contents, taxonomy=subject.taxonomy))
+    write_text(
+        path, render(template, page=subject, contents=contents, cites_breakhis=subject.taxonomy == BREAKHIS)
+    )
 
 
-def render(template: str, *, taxonomy: Taxonomy, **context: Any) -> str:
-    """One template as text, everything in it escaped; the data's citation is added for its own classes."""
+def render(template: str, *, cites_breakhis: bool, **context: Any) -> str:
+    """One template as text, everything in it escaped; `cites_breakhis` adds the data's licence and paper."""
     page = environment().get_template(template)
-    return page.render(version=__version__, breakhis_data=taxonomy == BREAKHIS, **context)
+    return page.render(version=__version__, cites_breakhis=cites_breakhis, **context)
 
 
 @cache

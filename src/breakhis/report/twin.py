@@ -12,7 +12,7 @@ from breakhis.files import write_text
 from breakhis.metrics import ClassMeasures, Metric
 from breakhis.report.page import read_json, render
 from breakhis.report.verdict import Verdict, judge
-from breakhis.taxonomy import Taxonomy
+from breakhis.taxonomy import BREAKHIS, Taxonomy
 
 TWIN_FILE = "twin.json"
 PAGE_FILE = "report.html"
@@ -25,10 +25,12 @@ class Column:
     Attributes:
         evaluation: Its test set, measured.
         nearest_same_case: Share of test images whose nearest training image is of the same case.
+        warnings: What the split warns of.
     """
 
     evaluation: Evaluation
     nearest_same_case: Metric
+    warnings: tuple[str, ...] = ()
 
     @property
     def unit(self) -> str:
@@ -58,6 +60,7 @@ class Twin:
         recipe: Name of the recipe.
         seed: Seed of splits and trainings.
         images: Images in all.
+        folds: Folds that each split is tested in; 0 where it is not said.
         columns: One a split, by image first and by case last.
         gap: By metric, its value by image less that by case.
     """
@@ -65,6 +68,7 @@ class Twin:
     recipe: str
     seed: int
     images: int
+    folds: int
     columns: tuple[Column, ...]
     gap: dict[str, Metric]
 
@@ -72,12 +76,23 @@ class Twin:
     def from_json(cls, value: dict[str, Any]) -> "Twin":
         """What `breakhis twin` wrote; raises KeyError, TypeError or ValueError where it is something else."""
         columns = [
-            Column(Evaluation.from_json(one["evaluation"]), Metric.from_json(one["nearest_same_case"]))
+            Column(
+                Evaluation.from_json(one["evaluation"]),
+                Metric.from_json(one["nearest_same_case"]),
+                tuple(one.get("warnings", ())),
+            )
             for one in value["columns"]
         ]
         ordered = sorted(columns, key=lambda column: ("image", "patient", "case").index(column.unit))
         gap = {name: Metric.from_json(one) for name, one in value["gap"].items()}
-        return cls(value["recipe"], value["seed"], value["images"], tuple(ordered), gap)
+        return cls(
+            recipe=value["recipe"],
+            seed=value["seed"],
+            images=value["images"],
+            folds=value.get("folds", 0),
+            columns=tuple(ordered),
+            gap=gap,
+        )
 
     @property
     def leaky(self) -> Column:
@@ -110,6 +125,11 @@ class Twin:
         if self.honest.verdict.kind == "clean":
             return f"Quote the number by {self.honest.unit}."
         return "Quote neither number as what to expect on a new patient."
+
+    @property
+    def warnings(self) -> list[str]:
+        """What the splits warn of."""
+        return [f"Split by {one.unit}: {warning}" for one in self.columns for warning in one.warnings]
 
     @property
     def labels(self) -> list[tuple[str, str]]:
@@ -152,5 +172,6 @@ def write_twin(folder: Path) -> Path:
             fix="write it anew with `breakhis twin`",
         ) from error
     page = folder / PAGE_FILE
-    write_text(page, render("twin.html.j2", page=twin, contents=[], taxonomy=twin.taxonomy))
+    cites = twin.taxonomy == BREAKHIS
+    write_text(page, render("twin.html.j2", page=twin, contents=[], cites_breakhis=cites))
     return page

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from breakhis.report.comparison import COMPARISON_FILE, write_comparison
 from breakhis.report.crossval import CROSSVAL_FILE, write_crossval
 from breakhis.report.page import write_report
 from breakhis.report.twin import TWIN_FILE, write_twin
@@ -12,7 +13,7 @@ from breakhis.runs import Run
 
 @dataclass(frozen=True)
 class Written:
-    """A page that was written: `kind` is "run", "crossval" or "twin"."""
+    """A page that was written: `kind` is "run", "crossval", "twin" or "comparison"."""
 
     kind: str
     page: Path
@@ -20,12 +21,13 @@ class Written:
 
 _KINDS: dict[str, tuple[str, Callable[[Path, Path | None], Path]]] = {
     TWIN_FILE: ("twin", lambda folder, _: write_twin(folder)),
+    COMPARISON_FILE: ("comparison", lambda folder, _: write_comparison(folder)),
     CROSSVAL_FILE: ("crossval", lambda folder, images: write_crossval(folder, images=images)),
 }
 
 
 def write_any(folder: Path, *, images: Path | None = None) -> Written:
-    """Write the page of a run, a cross-validation or a twin.
+    """Write the page of a run, a cross-validation, a twin or a comparison.
 
     Args:
         folder: What one of the commands left behind.
