@@ -11,7 +11,7 @@ import openvino as ov
 from numpy.typing import NDArray
 from openvino import opset13 as ops
 
-from breakhis.config import BLOCK_SIZES, ModelConfig, tapped_layers
+from breakhis.config import CUTTABLE, ModelConfig, tapped_layers
 from breakhis.errors import WeightsError
 
 Weights = Mapping[str, NDArray[np.floating]]
@@ -87,20 +87,24 @@ class _Builder:
     def backbone(self, x: ov.Output, *, top: str) -> dict[str, ov.Output]:
         """DenseNet121 up to its layer `top`."""
         x = self.norm_relu(self.conv(x, "conv1_conv", side=7, stride=2), "conv1_bn")
-        x = ops.max_pool(x, [2, 2], [1, 1], [1, 1], [1, 1], [3, 3]).output(0)
-        layers = {"pool1": x}
-        for number, (stage, blocks) in enumerate(BLOCK_SIZES.items(), start=1):
-            if number > 1:
-                x = self.conv(self.norm_relu(x, f"pool{number}_bn"), f"pool{number}_conv")
-                x = ops.avg_pool(x, [2, 2], [0, 0], [0, 0], [2, 2], exclude_pad=True).output(0)
-                layers[f"pool{number}_pool"] = x
-            for block in range(1, blocks + 1):
-                x = self.dense_block(x, f"{stage}_block{block}")
-                layers[f"{stage}_block{block}_concat"] = x
-            if top in layers:
+        layers: dict[str, ov.Output] = {}
+        for name in CUTTABLE:
+            if name == "pool1":
+                x = ops.max_pool(x, [2, 2], [1, 1], [1, 1], [1, 1], [3, 3]).output(0)
+            elif name.endswith("_pool"):
+                x = self.transition(x, name.removesuffix("_pool"))
+            else:
+                x = self.dense_block(x, name.removesuffix("_concat"))
+            layers[name] = x
+            if name == top:
                 return layers
         layers["relu"] = self.norm_relu(x, "bn")
         return layers
+
+    def transition(self, x: ov.Output, name: str) -> ov.Output:
+        """Halve the channels and the side."""
+        x = self.conv(self.norm_relu(x, f"{name}_bn"), f"{name}_conv")
+        return ops.avg_pool(x, [2, 2], [0, 0], [0, 0], [2, 2], exclude_pad=True).output(0)
 
     def dense_block(self, x: ov.Output, name: str) -> ov.Output:
         """Append the channels of one dense layer to `x`."""
