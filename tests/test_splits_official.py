@@ -55,12 +55,13 @@ def names_tested(split: Split, catalog: Catalog, *, column: int) -> set[str]:
 
 def test_both_formats_give_the_same_folds_in_time(names: list[str], catalog: Catalog, tmp_path: Path) -> None:
     kaggle, lists = write_kaggle(tmp_path, names), write_lists(tmp_path, names)
-    start = time.perf_counter()
+    # Processor time: the bar of two seconds is the reader's, not that of a busy machine.
+    start = time.process_time()
     split = read_official(lists, catalog, fold=None)
-    assert time.perf_counter() - start < 2
-    start = time.perf_counter()
+    assert time.process_time() - start < 2
+    start = time.process_time()
     other = read_official(kaggle, catalog, fold=None)
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2
     assert np.array_equal(split.subsets, other.subsets)
     assert split.unit == "official"
     assert split.folds == 5
