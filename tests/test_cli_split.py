@@ -43,7 +43,7 @@ def test_table_verdict_and_warnings_are_printed(
 ) -> None:
     assert run(["split", str(data), "--out", str(tmp_path / "split.csv")]) == 0
     lines = capsys.readouterr().out.splitlines()
-    cells = {line.split()[0]: line.split()[1:] for line in lines[1:9]}
+    cells = {line.split()[0]: line.split()[1:] for line in lines[2:10]}
     assert cells["DC"] == ["16", "8", "4", "4", "2", "1", "4", "2", "1"]
     assert cells["A"] == ["4", "2", "1", "0", "0", "0", "4", "2", "1"]
     assert "warning: adenosis has 2 cases: validation holds none" in lines
@@ -57,11 +57,20 @@ def test_a_split_by_image_is_called_a_leak(
     assert "LEAKS" in capsys.readouterr().out
 
 
+def test_what_was_left_out_is_printed(
+    real_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["split", str(real_data), "--out", str(tmp_path / "split.csv")]) == 0
+    printed = capsys.readouterr().out
+    assert "excluded" in printed.splitlines()[0]
+    assert "case 13412: exclude" in printed.splitlines()
+
+
 def test_folds_have_a_column_each(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "folds.csv"
     assert run(["split", str(data), "--folds", "3", "--validation", "0.3", "--out", str(out)]) == 0
     assert out.read_text().splitlines()[0] == "path,fold1,fold2,fold3"
-    assert "test 3: images" in capsys.readouterr().out
+    assert "test 3" in capsys.readouterr().out
 
 
 def test_official_folds_are_read(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -20,7 +20,7 @@ SMALL = [
 """Ten cases of DC, five of F and two of A, all of one size in each class."""
 
 GOLDEN_TEST_CASES = [f"14-{number}" for number in (11520, 11951, 14926, 15696, 15704, 16196, 16448)]
-GOLDEN_TEST_CASES += [f"14-{number}" for number in (19979, 20629, 22704, 2523, 2985, 29960, 3411)]
+GOLDEN_TEST_CASES += [f"14-{number}" for number in (19979, 20629, 22704, 25197, 2523, 2985, 29960, 3411)]
 
 
 @pytest.fixture(scope="module")
@@ -109,12 +109,13 @@ def test_folds_of_a_small_table_hold_over_100_seeds() -> None:
             assert (held[:, 0] > 0).all()
 
 
-def test_a_planted_leak_is_named(official: Catalog) -> None:
+@pytest.mark.parametrize("side", [1, 2], ids=["train", "validation"])
+def test_a_planted_leak_is_named(official: Catalog, side: int) -> None:
     split = make_split(official, SplitConfig(), seed=0)
     assert split.leakage.to_json() == {"verdict": "clean", "images": [], "patients": [], "cases": []}
     planted = split.subsets.copy()
     row = split.indices("test")[0]
-    planted[row] = 1
+    planted[row] = side
     leakage = measure_leakage(official, planted)
     assert leakage.verdict == "leaks"
     assert leakage.patients == (str(official.patients[row]),)

@@ -142,6 +142,16 @@ def test_a_file_that_is_no_split_is_refused(
     assert found in caught.value.found
 
 
+@pytest.mark.parametrize(
+    ("key", "value"), [("unit", "slide"), ("seed", "x"), ("warnings", 3), ("policy", []), ("format", 2)]
+)
+def test_json_with_other_values_is_refused(catalog: Catalog, saved: Path, key: str, value: object) -> None:
+    alter_json(key, value)(saved)
+    with pytest.raises(SplitError, match=r"split\.json") as caught:
+        Split.load(saved, catalog)
+    assert key in caught.value.found
+
+
 def test_json_that_is_cut_is_refused(catalog: Catalog, saved: Path) -> None:
     beside = saved.with_suffix(".json")
     beside.write_text(beside.read_text()[:100])

@@ -6,13 +6,14 @@ from numpy.typing import NDArray
 from breakhis.catalog.table import Catalog, IntArray
 from breakhis.config import SplitConfig
 from breakhis.errors import SplitError
+from breakhis.splits.aims import Aim
 from breakhis.splits.counts import group_codes
 from breakhis.splits.groups import gather
 from breakhis.splits.leakage import EXCLUDED, TEST, TRAIN, VALIDATION, SubsetArray
+from breakhis.splits.origin import Origin
 from breakhis.splits.placement import allocate
 from breakhis.splits.policy import apply_policy
-from breakhis.splits.quotas import Aim
-from breakhis.splits.split import Origin, Split
+from breakhis.splits.split import Split
 
 
 def make_split(catalog: Catalog, config: SplitConfig, *, seed: int) -> Split:

@@ -18,8 +18,9 @@ from breakhis.config import SplitConfig
 from breakhis.errors import SplitError
 from breakhis.splits.leakage import TEST, SubsetArray
 from breakhis.splits.make import generator, group_positions, set_aside
+from breakhis.splits.origin import Origin
 from breakhis.splits.policy import present_oddities
-from breakhis.splits.split import Origin, Split
+from breakhis.splits.split import Split
 
 _COLUMNS = {"fold", "grp", "filename"}
 _LIST_NAME = re.compile(r"dsfold\d+\.txt", re.IGNORECASE)

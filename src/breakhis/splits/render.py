@@ -1,40 +1,42 @@
 """A split as a table for people."""
 
-from typing import get_args
+from typing import Any, get_args
 
 from breakhis.splits.split import Split, Subset
 
+_GAP = "  "
+
 
 def count_table(split: Split) -> str:
-    """Images, patients and cases of every class in every subset, then the verdict and the warnings.
+    """Images, patients and cases of every class in every subset, then the verdict, the
+    policy for oddities and the warnings.
 
     Folds are shown by what they test, in images and cases.
     """
-    rows = _hold_out_rows(split) if split.folds == 1 else _fold_rows(split)
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    lines = ["  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
-    return "\n".join([*lines, split.summary(), *(f"warning: {warning}" for warning in split.warnings)])
+    if split.folds == 1:
+        (counts,) = split.counts
+        subsets = [*get_args(Subset), *(["excluded"] if counts["excluded"]["images"] else [])]
+        table = _table([(name, counts[name]) for name in subsets], ("images", "patients", "cases"))
+    else:
+        tests = [(f"test {fold}", counts["test"]) for fold, counts in enumerate(split.counts, 1)]
+        table = _table(tests, ("images", "cases"))
+    policy = [f"case {number}: {choice}" for number, choice in split.policy.items()]
+    return "\n".join([*table, split.summary(), *policy, *(f"warning: {text}" for text in split.warnings)])
 
 
-def _hold_out_rows(split: Split) -> list[list[str]]:
-    counts = split.counts[0]
-    units = ("images", "patients", "cases")
-    subsets = [*get_args(Subset), *(["excluded"] if counts["excluded"]["images"] else [])]
-    rows = [
-        ["", *(f"{subset}: images" if unit == "images" else unit for subset in subsets for unit in units)]
-    ]
-    for code in counts["train"]["classes"]:
-        rows.append([code, *(str(counts[name]["classes"][code][unit]) for name in subsets for unit in units)])
-    return [*rows, ["all", *(str(counts[name][unit]) for name in subsets for unit in units)]]
+def _table(blocks: list[tuple[str, dict[str, Any]]], units: tuple[str, ...]) -> list[str]:
+    """Lines with one row a class and one block of columns, headed by its name, for each entry of `blocks`."""
+    codes = list(blocks[0][1]["classes"])
+    first = max(map(len, [*codes, "all"]))
+    width = len(_GAP.join(units))
+    names = _GAP.join(name.center(width) for name, _ in blocks).rstrip()
+    lines = [f"{'':{first}}{_GAP}{names}", _row("", [unit for _ in blocks for unit in units], first, units)]
+    for code in codes:
+        cells = [str(counts["classes"][code][unit]) for _, counts in blocks for unit in units]
+        lines.append(_row(code, cells, first, units))
+    return [*lines, _row("all", [str(counts[unit]) for _, counts in blocks for unit in units], first, units)]
 
 
-def _fold_rows(split: Split) -> list[list[str]]:
-    units = ("images", "cases")
-    tests = [counts["test"] for counts in split.counts]
-    numbers = range(1, split.folds + 1)
-    rows = [
-        ["", *(f"test {fold}: images" if unit == "images" else unit for fold in numbers for unit in units)]
-    ]
-    for code in tests[0]["classes"]:
-        rows.append([code, *(str(test["classes"][code][unit]) for test in tests for unit in units)])
-    return [*rows, ["all", *(str(test[unit]) for test in tests for unit in units)]]
+def _row(name: str, cells: list[str], first: int, units: tuple[str, ...]) -> str:
+    padded = (cell.rjust(len(units[column % len(units)])) for column, cell in enumerate(cells))
+    return f"{name:>{first}}{_GAP}{_GAP.join(padded)}"

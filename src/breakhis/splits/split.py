@@ -1,8 +1,6 @@
 """The Split: which image is for training, validation and test, in one division or in folds."""
 
-import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -16,30 +14,10 @@ from breakhis.files import hash_json, write_json
 from breakhis.splits.counts import SUBSETS, Counts, count_subsets
 from breakhis.splits.coverage import coverage_warnings
 from breakhis.splits.leakage import Leakage, SubsetArray, measure_leakage
+from breakhis.splits.origin import FORMAT, Origin, read_stored
 from breakhis.splits.reading import match, read_table, require_replaceable, write_table
 
 Subset = Literal["train", "validation", "test"]
-
-FORMAT = 1
-
-
-@dataclass(frozen=True)
-class Origin:
-    """How a split came about: what its table does not say.
-
-    Attributes:
-        unit: What was kept together; "official" for the published folds, "manual" for a hand-made table.
-        seed: Seed of the draw.
-        policy: What was done with each oddity that is present, e.g. ``{"13412": "exclude"}``.
-        warnings: Sentences that every report repeats.
-        source: Name of the file that a split by others was read from; empty otherwise.
-    """
-
-    unit: Unit
-    seed: int = 0
-    policy: Mapping[str, str] = field(default_factory=dict)
-    warnings: tuple[str, ...] = ()
-    source: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,7 +123,7 @@ class Split:
         """SHA-256 over origin, catalog hash and every image's subsets, whatever the order of rows."""
         order = np.argsort(self.paths, kind="stable")
         rows = [self.paths[order].tolist(), self.subsets[order].tolist()]
-        return hash_json([FORMAT, _origin_json(self.origin), self.catalog_hash, self.content_hash, rows])
+        return hash_json([FORMAT, self.origin.to_json(), self.catalog_hash, self.content_hash, rows])
 
     def summary(self) -> str:
         """One line for people."""
@@ -157,7 +135,7 @@ class Split:
         """Everything but the table: origin, hashes, leakage and counts."""
         return {
             "format": FORMAT,
-            **_origin_json(self.origin),
+            **self.origin.to_json(),
             "folds": self.folds,
             "images": len(self),
             "catalog_hash": self.catalog_hash,
@@ -193,8 +171,7 @@ class Split:
         beside = path.with_suffix(".json")
         if not beside.exists():
             return _manual(path, catalog, paths=paths, subsets=subsets)
-        stored = _read_json(beside)
-        origin = _origin(stored, beside)
+        origin, stored = read_stored(beside)
         hashes = str(stored.get("catalog_hash")), str(stored.get("content_hash"))
         saved = cls(np.array(paths), subsets, origin, *hashes, Leakage("clean"), ())
         if saved.hash != stored.get("hash"):
@@ -228,53 +205,3 @@ def _content_hash(paths: StrArray, catalog: Catalog) -> str:
     order = np.argsort(paths, kind="stable")
     columns = (catalog.codes, catalog.patients, catalog.cases)
     return hash_json([column[order].tolist() for column in columns])
-
-
-def _origin_json(origin: Origin) -> dict[str, Any]:
-    return {
-        "unit": origin.unit,
-        "seed": origin.seed,
-        "policy": dict(origin.policy),
-        "warnings": list(origin.warnings),
-        "source": origin.source,
-    }
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        stored = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise SplitError(
-            f"readable JSON at {path}", found=str(error), fix="restore it, or make a new split"
-        ) from error
-    if not isinstance(stored, dict) or stored.get("format") != FORMAT:
-        raise SplitError(
-            f"a split of format {FORMAT} at {path}",
-            found=repr(stored.get("format")) if isinstance(stored, dict) else type(stored).__name__,
-            fix="make a new split with this version",
-        )
-    return stored
-
-
-def _origin(stored: dict[str, Any], path: Path) -> Origin:
-    try:
-        origin = Origin(
-            unit=stored["unit"],
-            seed=int(stored["seed"]),
-            policy={str(key): str(value) for key, value in stored["policy"].items()},
-            warnings=tuple(str(warning) for warning in stored["warnings"]),
-            source=str(stored["source"]),
-        )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise SplitError(
-            f"unit, seed, policy, warnings and source in {path}",
-            found=f"{type(error).__name__}: {error}",
-            fix="restore the file, or make a new split",
-        ) from error
-    if origin.unit not in get_args(Unit):
-        raise SplitError(
-            f"a unit out of {', '.join(get_args(Unit))} in {path}",
-            found=repr(origin.unit),
-            fix="restore the file, or make a new split",
-        )
-    return origin
