@@ -4,14 +4,19 @@ import importlib.metadata
 import importlib.util
 import json
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from breakhis import doctor
+from breakhis.bundle import Bundle, BundleContents
 from breakhis.cli import run
+from breakhis.config import TrainConfig
 from breakhis.doctor import Check
+from breakhis.taxonomy import BREAKHIS
 
 PROJECT = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text("utf-8"))["project"]
 
@@ -135,3 +140,31 @@ def test_gpu_is_asked_of_tensorflow_only_where_a_driver_is(
     assert [check.status for check in doctor.check_gpu()] == [status]
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     assert list(doctor.check_gpu()) == []
+
+
+def test_the_shipped_model_is_opened_and_an_altered_one_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "model.zip"
+    assert [check.status for check in doctor.check_model(file)] == ["warning"]
+    weights = {"probabilities/bias": np.zeros(8, np.float32)}
+    contents = BundleContents(TrainConfig(), BREAKHIS, weights, metrics={}, split={}, created="2026-01-01")
+    Bundle.write(file, contents)
+    (whole,) = doctor.check_model(file)
+    assert (whole.status, whole.message) == ("ok", Bundle.open(file).summary())
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+    (altered,) = doctor.check_model(file)
+    assert altered.status == "failed"
+    assert "reinstall" in altered.fix
+
+
+def test_the_doctor_runs_where_a_dependency_is_missing() -> None:
+    hidden = ["numpy", "pydantic", "openvino", "safetensors", "rich"]
+    script = (
+        f"import sys; sys.modules.update(dict.fromkeys({hidden}, None)); "
+        "from breakhis.cli import run; sys.exit(run(['doctor']))"
+    )
+    answer = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert answer.returncode == 1
+    assert answer.stderr.startswith("breakhis: expected every check to pass")
+    assert answer.stderr.count("\n") == 1

@@ -1,6 +1,7 @@
 """What works on this machine: each check says its status, its name, what it saw and the fix.
 
-Nothing heavy is imported: versions are read from package metadata, and TensorFlow is asked for its GPUs in a
+Whatever is missing, the doctor itself runs, so what it examines is imported where it is examined, and
+nothing heavy is imported: versions are read from package metadata, and TensorFlow is asked for its GPUs in a
 process of its own, and only where a driver is there.
 """
 
@@ -19,6 +20,7 @@ from typing import Final, Literal
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
+from breakhis.errors import BundleError
 from breakhis.files import cache_folder
 
 Status = Literal["ok", "warning", "failed"]
@@ -65,6 +67,7 @@ def examine() -> Iterator[Check]:
         check_python,
         check_requirements,
         check_engine,
+        check_model,
         check_machine,
         check_threads,
         check_cache,
@@ -161,6 +164,23 @@ def check_engine() -> Iterator[Check]:
         yield Check("ok", "engine", "; ".join(devices))
     else:
         yield Check("failed", "engine", "OpenVINO finds no device", "use --engine keras")
+
+
+def check_model(path: Path | None = None) -> Iterator[Check]:
+    """The model that comes with the package (or the bundle at `path`): every byte is as it was packed."""
+    try:
+        from breakhis.bundle import SHIPPED_MODEL, Bundle
+
+        file = path or SHIPPED_MODEL
+        if file.exists():
+            yield Check("ok", "shipped model", Bundle.open(file).summary())
+        else:
+            yield Check(
+                "warning", "shipped model", "this build has none", "pass --model with a bundle or run"
+            )
+    except (ImportError, BundleError) as error:
+        fix = "python -m pip install --force-reinstall breakhis"
+        yield Check("failed", "shipped model", str(error), fix)
 
 
 def _precisions(capabilities: Iterable[str]) -> list[str]:
