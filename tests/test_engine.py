@@ -52,6 +52,11 @@ def images() -> Images:
     return np.random.default_rng(0).integers(0, 256, (3, SIZE, SIZE, 3), dtype=np.uint8)
 
 
+@pytest.fixture
+def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BREAKHIS_CACHE", str(tmp_path))
+
+
 def test_probabilities_equal_those_of_keras(network: keras.Model, engine: Engine, images: Images) -> None:
     expected = np.asarray(network(images.astype(np.float32)))
     assert expected.std() > 0.01
@@ -121,7 +126,7 @@ def test_half_precision_weights_are_widened(network: keras.Model, engine: Engine
 
 
 def test_compiled_graph_is_kept_and_a_cut_one_is_made_again(
-    network: keras.Model, images: Images, engine: Engine
+    network: keras.Model, images: Images, engine: Engine, empty_cache: None
 ) -> None:
     def weights() -> dict[str, NDArray[np.float32]]:
         reads.append(1)
@@ -146,7 +151,7 @@ def test_compiled_graph_is_kept_and_a_cut_one_is_made_again(
 
 
 def test_only_some_compiled_graphs_are_kept(
-    network: keras.Model, images: Images, monkeypatch: pytest.MonkeyPatch
+    network: keras.Model, images: Images, empty_cache: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(breakhis.engine.compiled, "_KEPT", 2)
     for number in range(3):

@@ -1,5 +1,6 @@
 """An engine answers for batches of images, and shows what lies inside the network."""
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -52,7 +53,9 @@ class Maps:
 
 
 class Engine:
-    """The network in OpenVINO. Images are uint8 or float32 (N, size, size, 3), RGB in 0-255, any N.
+    """The network in OpenVINO, safe to share between threads: a pass uses all cores, so they take turns.
+
+    Images are uint8 or float32 (N, size, size, 3), RGB in 0-255, any N.
 
     Args:
         model: Configuration of the network.
@@ -78,6 +81,7 @@ class Engine:
         self.options = options or EngineOptions()
         self._weights = weights
         self._settings = settings(self.options.precision, threads=self.options.threads)
+        self._one_at_a_time = threading.Lock()
         self._compiled: dict[tuple[str, str], ov.CompiledModel] = {}
 
     def predict(self, images: Images) -> Floats:
@@ -123,10 +127,10 @@ class Engine:
         parts = [self._infer(compiled, images[start : start + step]) for start in range(0, len(images), step)]
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
-    @staticmethod
-    def _infer(compiled: ov.CompiledModel, batch: Images) -> dict[str, Floats]:
-        results = compiled(batch, share_inputs=True)
-        return {output.any_name: np.array(results[output]) for output in compiled.outputs}
+    def _infer(self, compiled: ov.CompiledModel, batch: Images) -> dict[str, Floats]:
+        with self._one_at_a_time:
+            results = compiled(batch, share_inputs=True)
+            return {output.any_name: np.array(results[output]) for output in compiled.outputs}
 
     def _compile(self, kind: str, dtype: np.dtype[Any]) -> ov.CompiledModel:
         slot = (kind, dtype.name)
