@@ -17,6 +17,9 @@ Window = NDArray[np.bool_]
 _SUBPIXEL: Final = 4
 """Bits of fraction in the coordinates that OpenCV draws at."""
 
+_MARGIN: Final = 30.0
+"""How far outside the picture things may start, in units."""
+
 _TURN: Final = np.linspace(0, 2 * np.pi, 40, endpoint=False)
 _CIRCLE: Final = np.stack([np.cos(_TURN), np.sin(_TURN)], 1)
 _ORDERS: Final = np.array([2, 2, 3, 3, 5, 5])
@@ -104,17 +107,33 @@ class Canvas:
             np.copyto(getattr(self, layer), getattr(other, layer), where=other.window)
         np.maximum(self.nuclei, other.nuclei, out=self.nuclei)
 
-    def scatter(self, spacing: float, *, loss: float = 0.0, margin: float = 0.0) -> Points:
-        """Points over the picture, about `spacing` units apart; a share `loss` of them is left out."""
+    def scatter(self, spacing: float, *, loss: float = 0.0, reach: float = 5.0) -> Points:
+        """Points about `spacing` units apart, also a little outside the picture.
+
+        Args:
+            spacing: Distance of neighbours in units.
+            loss: Share of points that is left out.
+            reach: How far from its point a thing is drawn, in units: points too far from the window to be
+                seen are left out.
+        """
         step = spacing * self.unit
-        edge = margin * self.unit
-        x, y = np.meshgrid(
-            np.arange(-edge, self.width + edge + step, step),
-            np.arange(-edge, self.height + edge + step, step),
-        )
+        edge = min(reach, _MARGIN) * self.unit
+        columns = np.arange(-edge, self.width + edge + step, step)
+        rows = np.arange(-edge, self.height + edge + step, step)
+        x, y = np.meshgrid(columns, rows)
         x[1::2] += step / 2
         points = np.stack([x.ravel(), y.ravel()], 1) + self.rng.uniform(-0.32, 0.32, (x.size, 2)) * step
-        return np.asarray(points[self.rng.random(len(points)) >= loss])
+        kept = self.rng.random(len(points)) >= loss
+        return np.asarray(points[kept & self._near(points, reach)])
+
+    def _near(self, points: Points, reach: float) -> Window:
+        """(n,) whether the window is within `reach` units of each point (in a square around it)."""
+        side = 2 * round(reach * self.unit) + 1
+        around = cv2.dilate(self.window.astype(np.uint8), np.ones((1, side), np.uint8))
+        around = cv2.dilate(around, np.ones((side, 1), np.uint8))
+        column, row = np.floor(points).astype(int).T
+        near = around[np.clip(row, 0, self.height - 1), np.clip(column, 0, self.width - 1)]
+        return np.asarray(near, np.bool_)
 
     def inside(self, points: Points, layer: Mask, *, invert: bool = False) -> Points:
         """The points of the picture where the layer is present (absent with `invert`)."""

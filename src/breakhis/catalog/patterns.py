@@ -45,11 +45,11 @@ def _spindles(canvas: Canvas, spacing: float, *, heading: float, nucleus: float,
 
 def adenosis(canvas: Canvas) -> None:
     """Lobules crowded with small acini, stroma between them."""
-    for centre in canvas.scatter(105, margin=20):
+    for centre in canvas.scatter(105, reach=65):
         lobule = canvas.ring(centre, canvas.rng.uniform(38, 52), 0.25)
         patch = np.zeros_like(canvas.lumen)
         canvas.fill(patch, lobule)
-        for acinus in canvas.inside(canvas.scatter(19), patch):
+        for acinus in canvas.inside(canvas.scatter(19, reach=12), patch):
             _acinus(canvas, acinus, canvas.rng.uniform(7, 9.5), lumen=0.3, nucleus=1.9)
     _spindles(canvas, 20, heading=0.5, nucleus=1.5)
 
@@ -57,7 +57,7 @@ def adenosis(canvas: Canvas) -> None:
 def fibroadenoma(canvas: Canvas) -> None:
     """Long narrow curved ducts pressed to slits in loose, cell-poor stroma."""
     heading = canvas.rng.uniform(0, np.pi)
-    for start in canvas.scatter(95, loss=0.15):
+    for start in canvas.scatter(95, loss=0.15, reach=125):
         line = canvas.meander(start, heading + canvas.rng.normal(0, 0.5), length=120, bend=1.3)
         _cleft(canvas, line, canvas.rng.uniform(2, 4), 2.1)
     _spindles(canvas, 15, heading=heading, nucleus=1.5, loss=0.35)
@@ -66,7 +66,7 @@ def fibroadenoma(canvas: Canvas) -> None:
 def phyllodes(canvas: Canvas) -> None:
     """Broad leaf-like clefts and a stroma crowded with spindle cells."""
     heading = canvas.rng.uniform(0, np.pi)
-    for start in canvas.scatter(190, loss=0.2, margin=30):
+    for start in canvas.scatter(190, loss=0.2, reach=340):
         line = canvas.meander(start, heading + canvas.rng.normal(0, 0.4), length=330, bend=1.0)
         _cleft(canvas, line, canvas.rng.uniform(10, 17), 2.3)
     _spindles(canvas, 7.5, heading=heading, nucleus=1.9, loss=0.1)
@@ -75,14 +75,14 @@ def phyllodes(canvas: Canvas) -> None:
 def tubular_adenoma(canvas: Canvas) -> None:
     """Uniform round tubules, back to back, with open lumens."""
     radius = canvas.rng.uniform(14, 17)
-    for centre in canvas.scatter(2.15 * radius, margin=radius):
+    for centre in canvas.scatter(2.15 * radius, reach=1.2 * radius):
         _acinus(canvas, centre, radius * canvas.rng.uniform(0.85, 1.05), lumen=0.5, nucleus=2.2)
     _spindles(canvas, 14, heading=1.0, nucleus=1.4)
 
 
 def ductal_carcinoma(canvas: Canvas) -> None:
     """Solid irregular nests of large, unequal, crowded nuclei in fibrous stroma."""
-    for centre in canvas.scatter(68, loss=0.12, margin=20):
+    for centre in canvas.scatter(68, loss=0.12, reach=48):
         canvas.fill(canvas.epithelium, canvas.ring(centre, canvas.rng.uniform(24, 36), 0.32))
     cells = canvas.inside(canvas.scatter(7.6, loss=0.08), canvas.epithelium)
     canvas.place(cells, 3.1, stretch=1.35, variety=0.34)
@@ -92,7 +92,7 @@ def ductal_carcinoma(canvas: Canvas) -> None:
 def lobular_carcinoma(canvas: Canvas) -> None:
     """Small equal cells in single files through dense stroma."""
     heading = canvas.rng.uniform(0, np.pi)
-    for start in canvas.scatter(27, loss=0.1, margin=30):
+    for start in canvas.scatter(27, loss=0.1, reach=85):
         line = canvas.meander(start, heading, length=canvas.rng.uniform(30, 80), bend=0.35)
         canvas.stroke(canvas.epithelium, line, 6)
         points, angles = along(line, 5.6 * canvas.unit)
@@ -102,9 +102,9 @@ def lobular_carcinoma(canvas: Canvas) -> None:
 
 def mucinous_carcinoma(canvas: Canvas) -> None:
     """Lakes of pale mucin, small clumps of cells afloat in them, thin septa between."""
-    for centre in canvas.scatter(88, margin=30):
+    for centre in canvas.scatter(88, reach=68):
         canvas.fill(canvas.mucin, canvas.ring(centre, canvas.rng.uniform(44, 54), 0.16))
-    for centre in canvas.inside(canvas.scatter(50, loss=0.25), canvas.mucin):
+    for centre in canvas.inside(canvas.scatter(50, loss=0.25, reach=20), canvas.mucin):
         canvas.fill(canvas.epithelium, canvas.ring(centre, canvas.rng.uniform(8, 15), 0.3))
     cells = canvas.inside(canvas.scatter(5.4, loss=0.05), canvas.epithelium)
     canvas.place(cells, 2.4, variety=0.18)
@@ -116,7 +116,7 @@ def papillary_carcinoma(canvas: Canvas) -> None:
     canvas.lumen[:] = 255
     core = np.zeros_like(canvas.lumen)
     lines = []
-    for start in canvas.scatter(68, loss=0.1, margin=20):
+    for start in canvas.scatter(68, loss=0.1, reach=130):
         heading = canvas.rng.uniform(0, 2 * np.pi)
         stem = canvas.meander(start, heading, length=100, bend=0.9)
         twigs = (len(stem) // 3, 2 * len(stem) // 3)

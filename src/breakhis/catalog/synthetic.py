@@ -186,5 +186,5 @@ def _generator(seed: int, key: str) -> np.random.Generator:
 
 
 def _png(picture: Picture) -> bytes:
-    encoded = cv2.imencode(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_PNG_COMPRESSION, 1])
+    encoded = cv2.imencode(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
     return encoded[1].tobytes()

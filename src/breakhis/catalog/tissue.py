@@ -93,7 +93,7 @@ def paint(
     density = haematoxylin[..., None] * look.haematoxylin + eosin[..., None] * look.eosin
     picture = look.light * np.exp(-density) * (255 * _vignette(width, height, rng))[..., None]
     picture = cv2.GaussianBlur(picture, (0, 0), look.sharpness * scale)
-    picture += rng.normal(0, look.grain, (height, width, 1)).astype(np.float32)
+    picture += np.float32(look.grain) * rng.standard_normal((height, width, 1), dtype=np.float32)
     return np.asarray(np.clip(np.round(picture), 0, 255), np.uint8)
 
 
