@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 import numpy as np
 import tensorflow as tf
@@ -11,8 +11,12 @@ from numpy.typing import NDArray
 from breakhis.catalog.table import IntArray, StrArray
 from breakhis.config import AugmentConfig
 from breakhis.images.augment import AugmentParameters, augment, draw_parameters
+from breakhis.images.store import Store
 
 FloatArray = NDArray[np.float32]
+
+_AHEAD: Final = 2
+"""Batches made ahead of use: enough to hide their making, and a bound on memory."""
 
 
 @dataclass(frozen=True)
@@ -20,12 +24,12 @@ class Samples:
     """N prepared images and what they should be answered.
 
     Attributes:
-        images: (N, size, size, 3) uint8, in memory or on disk.
+        images: (N, size, size, 3) uint8: an array, or a store, of which only few batches are in memory.
         one_hot: (N, C) float32.
         weights: (N,) float32.
     """
 
-    images: NDArray[np.uint8]
+    images: Store | NDArray[np.uint8]
     one_hot: FloatArray
     weights: FloatArray
 
@@ -50,7 +54,7 @@ class BatchOptions:
 def make_batches(samples: Samples, rows: IntArray, options: BatchOptions) -> tf.data.Dataset:
     """One pass over `rows`, each once.
 
-    Images are read from `samples.images` batch by batch and ahead of use, so that a set on disk stays there.
+    Images are read batch by batch and ahead of use, so that a store stays on disk.
 
     Returns:
         Dataset of image (B, size, size, 3) float32 0-255, one-hot (B, C) float32, weight (B,) float32.
@@ -58,45 +62,29 @@ def make_batches(samples: Samples, rows: IntArray, options: BatchOptions) -> tf.
     order = rows
     if options.epoch is not None:
         order = np.random.default_rng([options.seed, options.epoch]).permutation(rows)
-    size, channels = samples.images.shape[1], samples.images.shape[3]
-
-    def read(chosen: IntArray) -> NDArray[np.uint8]:
-        # Reading in ascending order keeps a memory map sequential.
-        ascending = np.argsort(chosen)
-        batch = np.empty((len(chosen), *samples.images.shape[1:]), dtype=np.uint8)
-        batch[ascending] = samples.images[chosen[ascending]]
-        return batch
-
-    def load(chosen: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        images = tf.numpy_function(read, [chosen], tf.uint8)
-        images.set_shape((None, size, size, channels))
-        return chosen, tf.cast(images, tf.float32)
-
-    change = _augmenter(options, len(samples.images))
+    images, shape = samples.images, samples.images.shape
+    read = images.read if isinstance(images, Store) else images.__getitem__
+    change = _augmenter(options, shape[0])
     one_hot, weights = tf.constant(samples.one_hot), tf.constant(samples.weights)
+
+    def load(chosen: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        batch = tf.numpy_function(read, [chosen], tf.uint8, stateful=False)
+        batch.set_shape((None, *shape[1:]))
+        return change(chosen, batch), tf.gather(one_hot, chosen), tf.gather(weights, chosen)
+
     return (
         tf.data.Dataset.from_tensor_slices(order)
         .batch(options.batch_size)
         .map(load, num_parallel_calls=tf.data.AUTOTUNE)
-        .map(
-            lambda chosen, images: (
-                change(chosen, images),
-                tf.gather(one_hot, chosen),
-                tf.gather(weights, chosen),
-            ),
-            num_parallel_calls=tf.data.AUTOTUNE,
-        )
-        .prefetch(tf.data.AUTOTUNE)
+        .prefetch(_AHEAD)
     )
 
 
 def _augmenter(options: BatchOptions, images: int) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
     if options.augment is None or options.epoch is None:
-        return lambda _, batch: batch
+        return lambda _, batch: tf.cast(batch, tf.float32)
     drawn = draw_parameters(options.augment, images, seed=options.seed, epoch=options.epoch)
-    columns = [
-        tf.constant(column) for column in (drawn.transforms, drawn.contrast, drawn.brightness, drawn.stain)
-    ]
+    columns = [tf.constant(column) for column in drawn]
 
     def change(chosen: tf.Tensor, batch: tf.Tensor) -> tf.Tensor:
         return augment(batch, AugmentParameters(*(tf.gather(column, chosen) for column in columns)))

@@ -17,14 +17,21 @@ STAINS: Final = np.array([[0.65, 0.70, 0.29], [0.07, 0.99, 0.11], [0.27, 0.57, 0
 UNMIX: Final = np.linalg.inv(STAINS).astype(np.float32)
 """(3, 3) from optical density (red, green, blue) to stain density, by right multiplication."""
 
-BLANK_RANGE: Final = 8.0
-"""A tile whose intensities span less than this (of 255) shows no tissue and is never changed."""
+BLANK_RANGE: Final = 8
+"""A tile whose intensities span less than this (of 255) shows one colour."""
+
+GLASS_GREEN: Final = 220
+"""Both stains absorb green: a pixel of at least this intensity (optical density 0.15 at most) is glass."""
+
+TISSUE_SHARE: Final = 0.01
+"""A tile with a smaller share of pixels that are not glass is blank, whatever the noise of the camera."""
 
 
 def is_blank(images: FloatArray) -> NDArray[np.bool_]:
-    """(B,) whether each of (B, H, W, 3) images in 0-255 shows nothing."""
+    """(B,) whether each of (B, H, W, 3) RGB images in 0-255 shows no tissue: one colour, or glass alone."""
     spans: FloatArray = np.ptp(images, axis=(1, 2)).max(axis=-1)
-    return np.asarray(spans < BLANK_RANGE)
+    tissue = (images[..., 1] < GLASS_GREEN).mean(axis=(1, 2))
+    return np.asarray((spans < BLANK_RANGE) | (tissue < TISSUE_SHARE))
 
 
 def jitter_stain(images: FloatArray, scale: FloatArray, offset: FloatArray) -> FloatArray:
