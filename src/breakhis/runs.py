@@ -3,7 +3,7 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from breakhis.config import TrainConfig, load_yaml_config
 from breakhis.errors import RunError
@@ -87,29 +87,43 @@ class Run:
         return self.folder / "report.html"
 
     @classmethod
-    def start(cls, folder: Path, config: TrainConfig, *, catalog_hash: str, resume: bool) -> "Run":
-        """Open `folder` for a training of `config` on the catalog with `catalog_hash`.
+    def start(cls, folder: Path, config: TrainConfig, *, data_hash: str, resume: bool) -> "Run":
+        """Open `folder` for a training of `config` on images and a split that hash to `data_hash`.
 
         Raises:
             RunError: The folder holds another run or foreign files, is finished, or there is nothing to
                 resume. Nothing is changed then.
         """
         run = cls(folder)
-        key = hash_json([config.hash, catalog_hash])
+        key = _key(config, data_hash)
         if resume:
-            run._check_resumable(key)
+            run._require(key, state="started")
             return run
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            raise RunError(
-                f"a new or empty folder at {folder}",
-                found=run._description(),
-                fix="choose another --out, or pass --resume to go on with an interrupted run",
-            )
+        cls.check_free(folder, resume=False)
         with storage_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
         write_text(run.config_file, config.to_yaml())
         run.write_status({"key": key, "state": "started"})
         return run
+
+    @classmethod
+    def check_free(cls, folder: Path, *, resume: bool) -> None:
+        """Raise RunError where a run cannot be started, or resumed, in `folder`; before any work is done."""
+        run = cls(folder)
+        interrupted = run.status().get("state") == "started"
+        occupied = folder.exists() and (not folder.is_dir() or any(folder.iterdir()))
+        if resume and not interrupted:
+            raise RunError(
+                f"an interrupted run at {folder}",
+                found=run._description(),
+                fix="start without --resume in a new folder",
+            )
+        if occupied and not resume:
+            raise RunError(
+                f"a new or empty folder at {folder}",
+                found=run._description(),
+                fix="choose another --out, or pass --resume to go on with an interrupted run",
+            )
 
     @classmethod
     def open(cls, folder: Path) -> "Run":
@@ -147,17 +161,22 @@ class Run:
         """One line for people."""
         return f"{self._description()} at {self.folder}"
 
-    def _check_resumable(self, key: str) -> None:
+    def require(self, config: TrainConfig, *, data_hash: str) -> None:
+        """Raise RunError unless this is a finished run of `config` on images that hash to `data_hash`."""
+        self._require(_key(config, data_hash), state="finished")
+
+    def _require(self, key: str, *, state: Literal["started", "finished"]) -> None:
         status = self.status()
-        if status.get("state") == "started" and status.get("key") == key:
+        if status.get("state") == state and status.get("key") == key:
             return
         found = self._description()
-        if status.get("state") == "started":
-            found = "an interrupted run of another configuration or other images"
+        if status.get("state") == state:
+            found += " of another configuration or other images"
+        wanted = "an interrupted" if state == "started" else "a finished"
         raise RunError(
-            f"an interrupted run of this configuration and these images at {self.folder}",
+            f"{wanted} run of this configuration and these images at {self.folder}",
             found=found,
-            fix="start without --resume in a new folder, or repeat the options of the interrupted run",
+            fix="start in a new folder, or repeat the options of that run",
         )
 
     def _description(self) -> str:
@@ -167,3 +186,7 @@ class Run:
         if state == "started":
             return "an interrupted run"
         return "files that are not a run's" if self.folder.exists() else "no such folder"
+
+
+def _key(config: TrainConfig, data_hash: str) -> str:
+    return hash_json([config.hash, data_hash])

@@ -178,6 +178,22 @@ class Bundle:
             ) from error
         return {name: array.astype(np.float32) for name, array in stored.items()}
 
+    def contents(self) -> BundleContents:
+        """What it was written from, to be written again in another form."""
+        extras = {name: content for name, content in self.members.items() if name not in _OWN}
+        return BundleContents(
+            config=self.config,
+            taxonomy=self.taxonomy,
+            weights=self.weights(),
+            metrics=self.metrics,
+            split=self.manifest["split"],
+            created=str(self.manifest["provenance"]["created"]),
+            temperature=self.temperature,
+            abstention=self.manifest["abstention"],
+            parity=self.manifest["parity"],
+            extras=extras,
+        )
+
     def summary(self) -> str:
         """One line for people: what the model is, and on what split it was measured."""
         split, f1 = self.manifest["split"], self.metrics.get("macro_f1")

@@ -1,6 +1,7 @@
 """Weights of a network as plain arrays, and where a backbone's first weights come from."""
 
 import contextlib
+import hashlib
 import sys
 import zipfile
 from collections.abc import Iterable, Mapping
@@ -25,6 +26,15 @@ _FIX = "pass weights of DenseNet121 without its top as Keras saves them, a bundl
 def get_weights(network: keras.Model) -> Weights:
     """Every weight by its stable path, such as "conv1_conv/kernel"; float32 copies."""
     return {weight.path: np.asarray(weight).astype(np.float32) for weight in network.weights}
+
+
+def hash_weights(weights: Weights) -> str:
+    """SHA-256 over names, shapes and values, whatever the order."""
+    digest = hashlib.sha256()
+    for name in sorted(weights):
+        digest.update(f"{name} {weights[name].shape}".encode())
+        digest.update(np.ascontiguousarray(weights[name]).tobytes())
+    return digest.hexdigest()
 
 
 def set_weights(network: keras.Model, weights: Mapping[str, Array]) -> None:

@@ -1,0 +1,87 @@
+"""What a fixed backbone says of each image and view: computed once, kept on disk in half precision."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from breakhis.catalog.table import IntArray
+from breakhis.files import atomic_folder, storage_errors
+
+FloatArray = NDArray[np.float32]
+_CHUNK = 64
+
+
+@dataclass(frozen=True)
+class FeatureCache:
+    """Features of the N images of one store under one view, filled as rows are asked for.
+
+    A row counts only once its flag is set, and the flag is set only after the row is on disk.
+    """
+
+    folder: Path
+    images: int
+    width: int
+
+    @classmethod
+    def open(cls, folder: Path, *, images: int, width: int) -> "FeatureCache":
+        """Open or create the cache in `folder`."""
+        if not folder.exists():
+            with atomic_folder(folder) as temporary:
+                np.lib.format.open_memmap(
+                    temporary / "features.npy", mode="w+", dtype=np.float16, shape=(images, width)
+                ).flush()
+                np.save(temporary / "done.npy", np.zeros(images, dtype=bool))
+        return cls(folder, images, width)
+
+    def table(self) -> NDArray[np.float16]:
+        """(images, width) float16, read from disk as it is used; only computed rows mean anything."""
+        table: NDArray[np.float16] = np.load(self.folder / "features.npy", mmap_mode="r")
+        return table
+
+    def missing(self, rows: IntArray) -> IntArray:
+        """Those of `rows` that are not computed yet."""
+        done: NDArray[np.bool_] = np.load(self.folder / "done.npy")
+        absent: IntArray = rows[~done[rows]]
+        return absent
+
+    def read(self, rows: IntArray) -> NDArray[np.float16]:
+        """(n, width) float16 of computed rows."""
+        return self.table()[rows]
+
+    def write(self, rows: IntArray, features: FloatArray) -> None:
+        """Store computed rows, then flag them."""
+        with storage_errors(self.folder):
+            table = np.load(self.folder / "features.npy", mmap_mode="r+")
+            table[rows] = features.astype(np.float16)
+            table.flush()
+            done = np.load(self.folder / "done.npy", mmap_mode="r+")
+            done[rows] = True
+            done.flush()
+
+
+def fill(
+    cache: FeatureCache,
+    rows: IntArray,
+    extract: Callable[[FloatArray], FloatArray],
+    *,
+    view: Callable[[IntArray], FloatArray],
+    progress: Callable[[int], None],
+) -> None:
+    """Compute the rows that `cache` misses.
+
+    Args:
+        cache: Where the features go.
+        rows: Positions in the store.
+        extract: The fixed backbone, (B, size, size, 3) float32 0-255 to (B, width) float32.
+        view: Images of some rows, (B, size, size, 3) float32 0-255, as this view shows them.
+        progress: Told the number of rows that each chunk added.
+    """
+    missing = cache.missing(rows)
+    progress(len(rows) - len(missing))
+    for start in range(0, len(missing), _CHUNK):
+        chunk = missing[start : start + _CHUNK]
+        cache.write(chunk, extract(view(chunk)))
+        progress(len(chunk))

@@ -1,0 +1,183 @@
+"""One phase of training: epochs of Keras `fit`, each seeded by its number, each ending in a checkpoint.
+
+An epoch depends only on the weights, the optimizer, the seed and its number, so that a run that was killed
+and resumed goes on as if nothing had happened.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import keras
+import tensorflow as tf
+
+from breakhis.config import FitConfig
+from breakhis.errors import RunError
+from breakhis.training.checkpoint import PhaseProgress, read_progress, restore_checkpoint, save_checkpoint
+from breakhis.training.schedule import ScheduleState, next_state
+
+
+class Listener(Protocol):
+    """Who is told how training goes, e.g. a progress display."""
+
+    def say(self, message: str) -> None:
+        """Something that people should know."""
+
+    def stage(self, label: str) -> Callable[[int, int], None]:
+        """A preparatory stage begins; the callback takes (done, total)."""
+
+    def batch_done(
+        self, phase: str, *, epoch: int, epochs: int, share: float, logs: dict[str, float]
+    ) -> None:
+        """A batch of `epoch` (from 1) is done; `share` of the epoch's batches are."""
+
+    def epoch_done(self, row: dict[str, Any], *, epochs: int) -> None:
+        """An epoch and its validation are done; `row` is its line of the history."""
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A compiled model and what it is fitted on.
+
+    Attributes:
+        name: "heads", "upper" or "all".
+        model: Compiled with a learning rate that can be assigned.
+        epochs: Most epochs of this phase.
+        batches: Training batches of an epoch (from 0), ``(inputs, one-hot, weight)``.
+        validation: Validation batches of the same structure.
+    """
+
+    name: str
+    model: keras.Model
+    epochs: int
+    batches: Callable[[int], tf.data.Dataset]
+    validation: tf.data.Dataset
+
+
+@dataclass(frozen=True)
+class LoopContext:
+    """What all phases of one training share."""
+
+    fit: FitConfig
+    seed: int
+    checkpoints: Path
+    listener: Listener
+    on_history: Callable[[tuple[dict[str, Any], ...]], None]
+
+    def last(self, phase: str) -> Path:
+        """Checkpoint of the last whole epoch of a phase."""
+        return self.checkpoints / f"last-{phase}.safetensors"
+
+    def best(self, phase: str) -> Path:
+        """Checkpoint of the best epoch of a phase."""
+        return self.checkpoints / f"best-{phase}.safetensors"
+
+
+def run_phase(phase: Phase, context: LoopContext, *, before: PhaseProgress | None = None) -> PhaseProgress:
+    """Train `phase` to its end, or from its last checkpoint on, and leave its best weights in the model.
+
+    Args:
+        phase: What to train.
+        context: What all phases share.
+        before: The finished phase before this one; its best validation loss is the one to beat.
+
+    Returns:
+        The phase's final progress.
+
+    Raises:
+        RunError: The validation loss never was a number.
+    """
+    progress = _begin(phase, context, before)
+    while not progress.done:
+        progress = _run_epoch(phase, context, progress)
+        save_checkpoint(context.last(phase.name), phase.model, progress)
+        context.on_history(progress.rows)
+    if progress.schedule.best_epoch < 0:
+        raise RunError(
+            "a validation loss that is a number",
+            found="none in any epoch",
+            fix="lower fit.learning_rate, or train with fit.precision float32",
+        )
+    restore_checkpoint(context.best(phase.name), phase.model)
+    return progress
+
+
+def _begin(phase: Phase, context: LoopContext, before: PhaseProgress | None) -> PhaseProgress:
+    phase.model.optimizer.build(phase.model.trainable_variables)
+    last = context.last(phase.name)
+    saved = read_progress(last)
+    if saved is not None:
+        restore_checkpoint(last, phase.model)
+        context.on_history(saved.rows)
+        return saved
+    schedule = ScheduleState()
+    if before is not None:
+        schedule = ScheduleState(best=before.schedule.best, best_epoch=before.schedule.best_epoch)
+    progress = PhaseProgress(phase.name, schedule=schedule, rows=before.rows if before else ())
+    save_checkpoint(context.best(phase.name), phase.model, progress)
+    return progress
+
+
+def _run_epoch(phase: Phase, context: LoopContext, progress: PhaseProgress) -> PhaseProgress:
+    model, epoch = phase.model, progress.epoch
+    started = time.monotonic()
+    _reseed(model, context.seed, epoch)
+    told = _TellBatches(phase, context.listener, epoch)
+    fitted = model.fit(phase.batches(epoch), epochs=1, shuffle=False, verbose=0, callbacks=[told])
+    held_out = model.evaluate(phase.validation, verbose=0, return_dict=True)
+    number, rate = len(progress.rows) + 1, float(model.optimizer.learning_rate)
+    row: dict[str, Any] = {
+        "epoch": number,
+        "phase": phase.name,
+        "loss": float(fitted.history["loss"][0]),
+        "accuracy": float(fitted.history["accuracy"][0]),
+        "val_loss": float(held_out["loss"]),
+        "val_accuracy": float(held_out["accuracy"]),
+        "learning_rate": rate,
+        "seconds": round(time.monotonic() - started, 3),
+    }
+    schedule, decision = next_state(
+        progress.schedule, context.fit, epoch=number, loss=float(held_out["loss"]), learning_rate=rate
+    )
+    context.listener.epoch_done(row, epochs=phase.epochs)
+    if decision.reduce:
+        model.optimizer.learning_rate.assign(rate * context.fit.plateau_factor)
+    after = PhaseProgress(
+        phase=phase.name,
+        epoch=epoch + 1,
+        done=decision.stop or epoch + 1 >= phase.epochs,
+        schedule=schedule,
+        rows=(*progress.rows, row),
+    )
+    if decision.keep:
+        save_checkpoint(context.best(phase.name), model, after)
+    return after
+
+
+def _reseed(model: keras.Model, seed: int, epoch: int) -> None:
+    """Set every dropout generator from the epoch's number: weights alone do not carry its state."""
+    generators = [
+        layer.seed_generator
+        for layer in model._flatten_layers()
+        if getattr(layer, "seed_generator", None) is not None
+    ]
+    for index, generator in enumerate(generators):
+        generator.state.assign([seed + 7919 * index, epoch])
+
+
+class _TellBatches(keras.callbacks.Callback):  # type: ignore[misc]
+    def __init__(self, phase: Phase, listener: Listener, epoch: int) -> None:
+        super().__init__()
+        self._phase, self._listener, self._epoch = phase, listener, epoch
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
+        steps = self.params.get("steps")
+        self._listener.batch_done(
+            self._phase.name,
+            epoch=self._epoch + 1,
+            epochs=self._phase.epochs,
+            share=(batch + 1) / steps if steps else 0.0,
+            logs=dict(logs or {}),
+        )

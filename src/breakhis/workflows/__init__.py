@@ -1,0 +1,1 @@
+"""Whole jobs out of the parts below: train, cross-validate, twin, demo."""

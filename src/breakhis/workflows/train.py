@@ -1,0 +1,75 @@
+"""One training, whole: from images to answers, metrics, a bundle and a report."""
+
+import shutil
+from datetime import UTC, datetime
+from pathlib import Path
+
+from breakhis.bundle import Bundle, BundleContents
+from breakhis.config import TrainConfig
+from breakhis.evaluate import Evaluation, evaluate
+from breakhis.files import hash_json
+from breakhis.report.page import write_report
+from breakhis.runs import Run
+from breakhis.splits import Split
+from breakhis.training.fit import Job
+from breakhis.training.loop import Listener
+from breakhis.workflows.learn import Learned, learn
+from breakhis.workflows.prepare import Prepared
+
+
+def train(
+    prepared: Prepared, split: Split, config: TrainConfig, *, run: Run, listener: Listener
+) -> Evaluation:
+    """Train on the first fold of `split`, measure the test set, and leave everything in `run`.
+
+    Returns:
+        Metrics of the test set. `run` is finished then: `predict`, `evaluate`, `export` and `report` take it.
+    """
+    job = Job(prepared.catalog, prepared.store, split, config)
+    prepared.catalog.save(run.catalog_file)
+    split.save(run.split_file)
+    for warning in split.warnings:
+        listener.say(f"warning: {warning}")
+    learned = learn(job, run, listener)
+    evaluation = evaluate(
+        learned.test,
+        unit=split.unit,
+        leakage=split.leakage,
+        name=f"recipe {config.recipe}, test set of a split by {split.unit}",
+        seed=config.seed,
+    )
+    learned.test.save(run.predictions_file)
+    evaluation.save(run.metrics_file)
+    evaluation.save_confusion(run.confusion_file)
+    learned.trained.network.save(run.keras_file)
+    Bundle.write(run.bundle_file, _contents(job, learned, evaluation))
+    run.write_status(
+        {
+            "kept_epoch": learned.trained.kept_epoch,
+            "epochs": learned.trained.epochs,
+            "temperature": learned.temperature,
+            "data": str(prepared.catalog.root),
+        }
+    )
+    write_report(run, images=prepared.catalog.root)
+    run.finish()
+    shutil.rmtree(run.checkpoints)
+    return evaluation
+
+
+def start_run(folder: Path, prepared: Prepared, split: Split, *, config: TrainConfig, resume: bool) -> Run:
+    """Open `folder` for this training; raises RunError where it holds something else."""
+    key = hash_json([prepared.catalog.hash, split.hash])
+    return Run.start(folder, config, data_hash=key, resume=resume)
+
+
+def _contents(job: Job, learned: Learned, evaluation: Evaluation) -> BundleContents:
+    return BundleContents(
+        config=job.config,
+        taxonomy=job.catalog.taxonomy,
+        weights=learned.weights,
+        metrics=evaluation.to_json(),
+        split=job.split.to_json(),
+        created=datetime.now(UTC).date().isoformat(),
+        temperature=learned.temperature,
+    )
