@@ -26,12 +26,9 @@ lint: setup ## ruff, its formatter and mypy
 slow: setup ## the tests that take minutes
 	$(BIN)/python -m pytest -m slow
 
-bench: setup ## the benchmarks, peers included where installed
-	$(BIN)/python -m breakhis bench
-
 lock: setup ## renew requirements/dev.txt from pyproject.toml (wheels only, hashed, no index address)
 	$(BIN)/uv pip compile pyproject.toml --extra train --extra export --group dev \
 	  --universal --python-version 3.11 --only-binary :all: --generate-hashes \
 	  --no-emit-index-url --no-header --no-annotate --quiet --output-file requirements/dev.txt
 
-.PHONY: help setup demo test lint slow bench lock
+.PHONY: help setup demo test lint slow lock

@@ -10,9 +10,9 @@ __all__ = ["Predictor", "__version__"]
 
 
 def __getattr__(name: str) -> Any:
-    """Import `Predictor` when it is asked for, so that `import breakhis` stays quick."""
-    if name != "Predictor":
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from breakhis.predict import Predictor
+    # Lazy, so that the command line's help does not pay for the engine.
+    if name == "Predictor":
+        from breakhis.predict import Predictor
 
-    return Predictor
+        return Predictor
+    raise AttributeError(f"module 'breakhis' has no attribute {name!r}")

@@ -19,9 +19,7 @@ COMMANDS: dict[str, str] = {
     "doctor": "What works on this machine, and the fix for what does not.",
     "demo": "The whole way on a synthetic set, then where to look.",
     "synth": "Make a synthetic mini-BreaKHis.",
-    "fetch": "Download BreaKHis, unpack it and verify it.",
     "scan": "Count images per subtype and magnification, patients and cases.",
-    "audit": "Find oddities, duplicates and leakage.",
     "split": "Divide images into training, validation and test sets, by case.",
     "train": "Train, evaluate, package and report, in one go.",
     "evaluate": "Measure a model on labelled images.",
@@ -29,11 +27,8 @@ COMMANDS: dict[str, str] = {
     "twin": "The same model, split by image and by case, side by side.",
     "compare": "Compare runs with paired intervals over cases.",
     "predict": "Classify images.",
-    "explain": "Show what an answer rests on.",
     "export": "Write a trained model in another format, with its parity figure.",
     "report": "Write the self-contained page of a run.",
-    "serve": "Answer in the browser and over REST.",
-    "bench": "Measure speed against what a user would pick instead.",
 }
 """Every command and its line in `breakhis --help`, in the order shown there."""
 

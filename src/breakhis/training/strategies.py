@@ -61,7 +61,7 @@ def train_upper(material: Material, context: LoopContext) -> PhaseProgress:
 def train_all(material: Material, context: LoopContext) -> PhaseProgress:
     """Every layer is trained on augmented images, as the original notebook does."""
     config, targets, network = material.config, material.targets, material.network
-    samples = Samples(material.store.images, targets.one_hot, targets.weights)
+    samples = Samples(material.store, targets.one_hot, targets.weights)
     _compile(network, config, rate=config.fit.learning_rate)
 
     def batches(rows: IntArray, *, epoch: int | None) -> tf.data.Dataset:
