@@ -99,7 +99,7 @@ def write_history(path: Path, epochs: int = 9) -> None:
 def make_run(folder: Path, made: Made) -> Run:
     """A finished run."""
     config = load_config("frozen", overrides={"split.by": made.split.unit})
-    run = Run.start(folder, config, catalog_hash=made.catalog.hash, resume=False)
+    run = Run.start(folder, config, data_hash=made.catalog.hash, resume=False)
     made.catalog.save(run.catalog_file)
     made.split.save(run.split_file)
     made.predictions.save(run.predictions_file)

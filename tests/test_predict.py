@@ -147,7 +147,7 @@ def test_models_are_found_or_named(
     assert open_model(None).hash == Bundle.open(bundle_file).hash
     with pytest.raises(RunError, match="a finished run"):
         open_model(tmp_path)
-    run = Run.start(tmp_path / "run", TrainConfig(), catalog_hash="", resume=False)
+    run = Run.start(tmp_path / "run", TrainConfig(), data_hash="", resume=False)
     run.bundle_file.write_bytes(bundle_file.read_bytes())
     run.finish()
     assert open_model(run.folder).hash == Bundle.open(bundle_file).hash
