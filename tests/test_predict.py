@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
-import breakhis
+import breakhis.predict.predictor
 from breakhis.bundle import Bundle
 from breakhis.config import TrainConfig
 from breakhis.errors import BundleError, DataError, ImageError, MissingExtraError, RunError, UsageError
@@ -140,10 +140,10 @@ def test_what_is_no_image_is_refused(predictor: Predictor, tmp_path: Path) -> No
 def test_models_are_found_or_named(
     bundle_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(breakhis.predict, "SHIPPED_MODEL", tmp_path / "absent.zip")
+    monkeypatch.setattr(breakhis.predict.predictor, "SHIPPED_MODEL", tmp_path / "absent.zip")
     with pytest.raises(BundleError, match="--model"):
         open_model(None)
-    monkeypatch.setattr(breakhis.predict, "SHIPPED_MODEL", bundle_file)
+    monkeypatch.setattr(breakhis.predict.predictor, "SHIPPED_MODEL", bundle_file)
     assert open_model(None).hash == Bundle.open(bundle_file).hash
     with pytest.raises(RunError, match="a finished run"):
         open_model(tmp_path)
@@ -154,7 +154,7 @@ def test_models_are_found_or_named(
 
 
 def test_fastest_faithful_precision_is_chosen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(breakhis.predict, "supported_precisions", lambda: ("float32", "bfloat16"))
+    monkeypatch.setattr(breakhis.predict.predictor, "supported_precisions", lambda: ("float32", "bfloat16"))
     for number, (faithful, chosen) in enumerate([(True, "bfloat16"), (False, "float32"), (None, "float32")]):
         parity = {} if faithful is None else {"bfloat16": {"faithful": faithful}}
         bundle = Bundle.open(write_bundle(tmp_path / f"{number}.zip", parity=parity))

@@ -194,6 +194,24 @@ class Bundle:
             extras=extras,
         )
 
+    def describe(self) -> dict[str, Any]:
+        """What should stand beside every answer, JSON-ready: classes, and what the model was measured on."""
+        split = self.manifest["split"]
+        headlines = ("accuracy", "macro_f1", "prr", "malignancy_accuracy", "ece")
+        return {
+            "hash": self.hash,
+            "recipe": self.manifest["recipe"],
+            "created": self.manifest["provenance"]["created"],
+            "size": self.size,
+            "classes": self.manifest["taxonomy"],
+            "unit": split["unit"] if split else None,
+            "leakage": split["leakage"]["verdict"] if split else "unknown",
+            "split_hash": split["hash"] if split else None,
+            "metrics": {name: self.metrics[name] for name in headlines if name in self.metrics},
+            "summary": self.summary(),
+            "use": "research only, not a medical device",
+        }
+
     def summary(self) -> str:
         """One line for people: what the model is, and on what split it was measured."""
         split, f1 = self.manifest["split"], self.metrics.get("macro_f1")

@@ -90,6 +90,10 @@ class Predictor:
         """The C classes."""
         return self.bundle.taxonomy
 
+    def describe(self) -> dict[str, Any]:
+        """What stands beside every answer, JSON-ready: the model, its split, its numbers, the precision."""
+        return {**self.bundle.describe(), "precision": self.precision}
+
     def predict(
         self, images: Path | str | Sequence[Path | str] | Images, *, on_bad: Refusal | None = None
     ) -> Predictions:
