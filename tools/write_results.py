@@ -32,7 +32,7 @@ def table(twin: dict[str, Any]) -> str:
     cases = twin["columns"][-1]["evaluation"]["cases"]
     lines.append(
         f"\nRecipe `{twin['recipe']}`, seed {twin['seed']}, {twin['folds']} folds, pooled answers for "
-        f"{twin['images']} images of {cases} cases (the whole of BreaKHis has 7,909 and 70); in brackets 95 % "
+        f"{twin['images']} images of {cases} cases (BreaKHis has 7,909 and 70); in brackets, 95 % "
         "intervals by bootstrap over cases. Written by `breakhis twin DATA --out TWIN` and "
         "`python tools/write_results.py TWIN/twin.json`."
     )
