@@ -20,6 +20,7 @@ COMMANDS: dict[str, str] = {
     "demo": "The whole way on a synthetic set, then where to look.",
     "synth": "Make a synthetic mini-BreaKHis.",
     "scan": "Count images per subtype and magnification, patients and cases.",
+    "audit": "Find oddities, duplicates and leakage.",
     "split": "Divide images into training, validation and test sets, by case.",
     "train": "Train, evaluate, package and report, in one go.",
     "evaluate": "Measure a model on labelled images.",

@@ -2,23 +2,24 @@
 
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from breakhis.errors import ImageError
-from breakhis.images.decode import Image, decode
+from breakhis.images.decode import Image, read_image, resize
 
 _AHEAD_PER_WORKER: Final = 8
+
+Result = TypeVar("Result")
 
 
 def decode_stream(
     sources: Iterable[Path | bytes], *, size: int, workers: int | None = None
 ) -> Iterator[Image | ImageError]:
-    """Decode and resize images in parallel; the decoder releases Python's lock, so threads suffice.
-
-    Memory does not grow with the number of sources: only a few images a worker are decoded ahead.
+    """Decode and resize images in parallel.
 
     Args:
         sources: Files or their contents; taken from as needed.
@@ -28,12 +29,30 @@ def decode_stream(
     Yields:
         For each source, in order, (size, size, 3) uint8 RGB, or the ImageError that it raised.
     """
+    return map_images(sources, partial(resize, size=size), workers=workers)
+
+
+def map_images(
+    sources: Iterable[Path | bytes], work: Callable[[Image], Result], *, workers: int | None = None
+) -> Iterator[Result | ImageError]:
+    """Decode images and do something with each, in parallel; the decoder releases Python's lock.
+
+    Memory does not grow with the number of sources: only a few images a worker are decoded ahead.
+
+    Args:
+        sources: Files or their contents; taken from as needed.
+        work: From (H, W, 3) uint8 RGB at its own size to what is wanted of it; called in the threads.
+        workers: Threads; by default one a core.
+
+    Yields:
+        For each source, in order, what `work` returned, or the ImageError that decoding raised.
+    """
     workers = workers or os.cpu_count() or 1
-    pending: deque[Future[Image | ImageError]] = deque()
+    pending: deque[Future[Result | ImageError]] = deque()
     pool = ThreadPoolExecutor(workers, thread_name_prefix="decode")
     try:
         for source in sources:
-            pending.append(pool.submit(_decode, source, size))
+            pending.append(pool.submit(_read, source, work))
             if len(pending) > _AHEAD_PER_WORKER * workers:
                 yield pending.popleft().result()
         while pending:
@@ -42,8 +61,9 @@ def decode_stream(
         pool.shutdown(cancel_futures=True)
 
 
-def _decode(source: Path | bytes, size: int) -> Image | ImageError:
+def _read(source: Path | bytes, work: Callable[[Image], Result]) -> Result | ImageError:
     try:
-        return decode(source, size=size)
+        image = read_image(source)
     except ImageError as error:
         return error
+    return work(image)
