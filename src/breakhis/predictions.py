@@ -72,26 +72,17 @@ class Predictions:
     def __len__(self) -> int:
         return len(self.paths)
 
-    @property
-    def _malignant_columns(self) -> NDArray[np.bool_]:
-        return np.array(self.taxonomy.malignant, dtype=bool)
-
     @cached_property
     def malignancy(self) -> FloatArray:
         """(N,) probability of malignancy in [0, 1]; NaN where the classes do not divide so."""
         if not self.taxonomy.has_malignancy:
             return np.full(len(self), np.nan)
-        total: FloatArray = self.probabilities[:, self._malignant_columns].sum(axis=1)
-        return np.clip(total, 0.0, 1.0)
+        return _malignancy(self.probabilities, self.taxonomy)
 
     @cached_property
     def labels(self) -> IntArray:
         """(N,) answered label: the most probable class of the more probable group."""
-        scores = self.probabilities
-        if self.taxonomy.has_malignancy:
-            in_group = self._malignant_columns[None, :] == (self.malignancy > 0.5)[:, None]
-            scores = np.where(in_group, scores, -1.0)
-        return np.asarray(scores.argmax(axis=1), dtype=np.int64)
+        return answered_labels(self.probabilities, self.taxonomy)
 
     @property
     def subtypes(self) -> StrArray:
@@ -216,3 +207,17 @@ class Predictions:
         """One line for people."""
         abstained = int((self.reasons != "").sum())
         return f"{len(self)} answers, {abstained} abstained"
+
+
+def answered_labels(probabilities: FloatArray, taxonomy: Taxonomy) -> IntArray:
+    """(N, C) probabilities to (N,) answers: the most probable class of the more probable group."""
+    scores = probabilities
+    if taxonomy.has_malignancy:
+        in_group = np.array(taxonomy.malignant) == (_malignancy(probabilities, taxonomy) > 0.5)[:, None]
+        scores = np.where(in_group, probabilities, -1.0)
+    return np.asarray(scores.argmax(axis=1), dtype=np.int64)
+
+
+def _malignancy(probabilities: FloatArray, taxonomy: Taxonomy) -> FloatArray:
+    total: FloatArray = probabilities[:, np.array(taxonomy.malignant)].sum(axis=1)
+    return np.clip(total, 0.0, 1.0)
