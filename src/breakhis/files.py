@@ -12,12 +12,17 @@ from pathlib import Path
 
 from breakhis.errors import StorageError
 
-_DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}
+_DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM}
 
 
 @contextmanager
-def storage_errors(path: Path) -> Iterator[None]:
-    """Turn the operating system's refusal to write below `path` into a StorageError."""
+def storage_errors(path: Path, *, left: str = "nothing half-written was left") -> Iterator[None]:
+    """Turn the operating system's refusal to write below `path` into a StorageError.
+
+    Args:
+        path: What is written, for the message.
+        left: What the refusal leaves behind, for the message.
+    """
     try:
         yield
     except OSError as error:
@@ -26,7 +31,7 @@ def storage_errors(path: Path) -> Iterator[None]:
         raise StorageError(
             f"room and permission to write {path}",
             found=os.strerror(error.errno or 0),
-            fix="free space or choose another output folder; nothing half-written was left",
+            fix=f"free space or choose another output folder; {left}",
         ) from error
 
 

@@ -4,7 +4,7 @@ The official site speaks of 9,109 images; 7,909 are distributed. The counts are 
 with the table of Spanhol et al., IEEE TBME 63(7):1455-1462, 2016.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -61,7 +61,12 @@ def official_names() -> tuple[str, ...]:
 
 def compare_with_official(catalog: Catalog) -> Completeness:
     """Official names that `catalog` lacks, and names of its own; folders and suffixes are ignored."""
-    held = {f"{stem(path)}.png" for path in catalog.paths.tolist()}
+    return compare_names(catalog.paths.tolist())
+
+
+def compare_names(paths: Iterable[str]) -> Completeness:
+    """The same for POSIX paths of images, of which no more is known."""
+    held = {f"{stem(path)}.png" for path in paths}
     official = set(official_names())
     return Completeness(missing=tuple(sorted(official - held)), unknown=tuple(sorted(held - official)))
 

@@ -19,6 +19,7 @@ COMMANDS: dict[str, str] = {
     "doctor": "What works on this machine, and the fix for what does not.",
     "demo": "The whole way on a synthetic set, then where to look.",
     "synth": "Make a synthetic mini-BreaKHis.",
+    "fetch": "Download BreaKHis and verify it.",
     "scan": "Count images per subtype and magnification, patients and cases.",
     "audit": "Find oddities, duplicates and leakage.",
     "split": "Divide images into training, validation and test sets, by case.",
