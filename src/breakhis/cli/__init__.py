@@ -29,6 +29,7 @@ COMMANDS: dict[str, str] = {
     "twin": "The same model, split by image and by case, side by side.",
     "compare": "Compare runs with paired intervals over cases.",
     "predict": "Classify images.",
+    "explain": "Show where in an image the evidence lies, or what each branch adds.",
     "export": "Write a trained model in another format, with its parity figure.",
     "report": "Write the self-contained page of a run.",
 }
