@@ -93,9 +93,15 @@ class LimitError(BreakhisError):
 
 
 class BusyError(BreakhisError):
-    """The service cannot take the request now, or ran out of time for it."""
+    """The service cannot take the request now."""
 
     http_status = 503
+
+
+class DeadlineError(BreakhisError):
+    """A request took longer than the service gives one."""
+
+    http_status = 504
 
 
 class CheckFailedError(BreakhisError):

@@ -30,6 +30,7 @@ COMMANDS: dict[str, str] = {
     "compare": "Compare runs with paired intervals over cases.",
     "predict": "Classify images.",
     "explain": "Show where in an image the evidence lies, or what each branch adds.",
+    "serve": "Classify images in a web page and over REST.",
     "export": "Write a trained model in another format, with its parity figure.",
     "report": "Write the self-contained page of a run.",
 }
