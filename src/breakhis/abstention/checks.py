@@ -1,0 +1,120 @@
+"""Checks of an image before the network is asked: size, tissue, stain and sharpness.
+
+Every measure is taken of the image squashed to one size, as the network sees it, so that one threshold serves
+all sizes of image. The thresholds lie outside the range of all real images at hand (`docs/abstention.md`
+shows by how far), because a microscope that is not among them must not be refused for its tint.
+
+Stain is judged in the hue-saturation-density space of optical density: van der Laak et al., Cytometry 39(4),
+2000. There hue and saturation do not depend on the amount of stain, and both haematoxylin and eosin absorb
+green most, which brown (DAB), grey, skin, sky and grass do not.
+"""
+
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from breakhis.abstention.reasons import Reason
+from breakhis.images.decode import Image, resize
+from breakhis.images.stain import GLASS_GREEN, is_blank
+
+MIN_SIDE: Final = 112
+"""Shorter side in pixels: below half of the network's usual input, detail is missing that it learnt from."""
+
+SIZE: Final = 224
+"""Side in pixels of the square that sharpness is judged at; stain is judged at half of it, where camera noise
+and the blocks of JPEG are averaged out."""
+
+MIN_CONTRAST: Final = 6.0
+"""Standard deviation of brightness (of 255) below which an image is of one colour; real images 11 and more."""
+
+MAX_DARK: Final = 0.02
+"""Share of pixels that may be dark in all three channels: light passes even through dense nuclei."""
+
+DARK: Final = 50
+"""Brightest channel (of 255) of such a pixel; in real images there is none."""
+
+MIN_SATURATION: Final = 0.05
+"""Chroma of all tissue over its density; grey is 0, the palest real image 0.076."""
+
+STAIN_HUES: Final = (40.0, 180.0)
+"""Hue in degrees from blue haematoxylin to pink eosin and orange-red cells of blood."""
+
+MIN_STAINED: Final = 0.2
+"""Share of all chroma that must lie in these hues; real images 0.31 and more, immunohistochemistry 0.04."""
+
+MIN_COHERENCE: Final = 0.04
+"""Length of the sum of chroma over the sum of lengths: 1 for one hue, near 0 where all hues cancel (noise,
+colour charts); real images 0.088 and more."""
+
+MIN_SHARPNESS: Final = 0.9
+"""Variance of the Laplacian over the mean square of the gradient, of brightness: a mean squared spatial
+frequency, which does not depend on contrast. Real images 1.15 and more; Pertuz et al., Pattern Recognition
+46(5), 2013, compare such measures of focus."""
+
+_DENSITY: Final = -np.log(np.maximum(np.arange(256, dtype=np.float32), 1) / 255)
+"""Optical density of every intensity."""
+
+
+def check_image(image: Image) -> Reason | None:
+    """What is wrong with an image as a picture of stained tissue.
+
+    Args:
+        image: (H, W, 3) uint8 RGB at its own size.
+
+    Returns:
+        `TOO_SMALL`, `BLANK`, `NOT_HE` or `BLURRED`, the first that holds; None where nothing is wrong.
+    """
+    if min(image.shape[:2]) < MIN_SIDE:
+        return Reason.TOO_SMALL
+    square = resize(image, SIZE)
+    if _is_blank(square):
+        return Reason.BLANK
+    if not _is_haematoxylin_and_eosin(square):
+        return Reason.NOT_HE
+    return Reason.BLURRED if sharpness(square) < MIN_SHARPNESS else None
+
+
+def sharpness(image: Image) -> float:
+    """Variance of the Laplacian over the mean square of the gradient, of (H, W, 3) uint8; 0 if flat."""
+    grey = _brightness(image)
+    across, down = grey[1:-1, 2:] - grey[1:-1, :-2], grey[2:, 1:-1] - grey[:-2, 1:-1]
+    mean_square = float((across**2 + down**2).mean()) / 4
+    laplacian = cv2.Laplacian(grey, cv2.CV_32F, ksize=1)
+    return float(laplacian.var()) / mean_square if mean_square > 0 else 0.0
+
+
+def _is_blank(square: Image) -> bool:
+    half = resize(square, SIZE // 2)
+    one_colour = float(_brightness(half).std()) < MIN_CONTRAST
+    return one_colour or bool(is_blank(half[None].astype(np.float32))[0])
+
+
+def _is_haematoxylin_and_eosin(square: Image) -> bool:
+    pixels = resize(square, SIZE // 2).reshape(-1, 3)
+    if (pixels.max(axis=1) < DARK).mean() > MAX_DARK:
+        return False
+    absorbed = _DENSITY[pixels[pixels[:, 1] < GLASS_GREEN]]
+    density = absorbed.mean(axis=1)
+    chroma = np.stack(
+        [absorbed[:, 0] - density, (absorbed[:, 1] - absorbed[:, 2]) / np.sqrt(np.float32(3))], axis=1
+    )
+    return _is_stained(chroma, float(density.sum()))
+
+
+def _is_stained(chroma: NDArray[np.float32], density: float) -> bool:
+    """Whether (N, 2) chroma of tissue is strong, of the hues of the stains, and mostly of one of them."""
+    lengths = np.hypot(chroma[:, 0], chroma[:, 1])
+    total = float(lengths.sum())
+    if total < MIN_SATURATION * density:
+        return False
+    hue = np.degrees(np.arctan2(chroma[:, 1], chroma[:, 0]))
+    stained = float(lengths[(hue > STAIN_HUES[0]) & (hue < STAIN_HUES[1])].sum())
+    coherence = float(np.hypot(*chroma.sum(axis=0))) / total
+    return stained >= MIN_STAINED * total and coherence >= MIN_COHERENCE
+
+
+def _brightness(image: Image) -> NDArray[np.float32]:
+    grey: NDArray[np.float32] = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32)
+    return grey
