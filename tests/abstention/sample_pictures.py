@@ -1,4 +1,4 @@
-"""Pictures that installed packages ship and none of which is H&E: photographs, drawings, texts, other stains."""
+"""Pictures that installed packages ship, none of them H&E: photographs, drawings, texts, another stain."""
 
 from pathlib import Path
 
@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 Picture = NDArray[np.uint8]
 
 _SKIMAGE = (
-    *("astronaut", "brick", "camera", "cat", "cell", "clock", "coffee", "coins", "colorwheel", "grass", "gravel"),
-    *("horse", "hubble_deep_field", "immunohistochemistry", "logo", "microaneurysms", "moon", "page", "retina"),
-    *("rocket", "shepp_logan_phantom", "text"),
-)  # fmt: skip
+    *("astronaut", "brick", "camera", "cat", "cell", "clock", "coffee", "coins", "colorwheel", "grass"),
+    *("gravel", "horse", "hubble_deep_field", "immunohistochemistry", "logo", "microaneurysms", "moon"),
+    *("page", "retina", "rocket", "shepp_logan_phantom", "text"),
+)
 _MATPLOTLIB = ("grace_hopper.jpg", "logo2.png", "Minduka_Present_Blue_Pack.png")
 
 

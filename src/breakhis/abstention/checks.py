@@ -27,7 +27,7 @@ SIZE: Final = 224
 and the blocks of JPEG are averaged out."""
 
 MIN_CONTRAST: Final = 6.0
-"""Standard deviation of brightness (of 255) below which an image is of one colour; real images 11 and more."""
+"""Standard deviation of brightness (of 255) below which an image has one colour; real images: over 10."""
 
 MAX_DARK: Final = 0.02
 """Share of pixels that may be dark in all three channels: light passes even through dense nuclei."""
