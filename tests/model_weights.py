@@ -34,8 +34,11 @@ def random_weights(model: ModelConfig, *, classes: int, seed: int = 0) -> Weight
             draw.norm(f"head{number}_bn", units)
             width = units
     else:
-        width = channels["relu"]
+        width = sum(channels[tap] for tap in taps)
     draw.dense("probabilities", width, classes)
+    if model.hierarchy:
+        for name, units in (("malignancy", 1), ("benign", classes // 2), ("malignant", classes // 2)):
+            draw.dense(name, width, units)
     return draw.weights
 
 
@@ -53,6 +56,7 @@ class _Draw:
             name = layer.rpartition("_")[0]
             if layer.endswith("_pool"):
                 self.norm(f"{name}_bn", width)
+                passed[f"{name}_relu"] = width
                 self.conv(f"{name}_conv", 1, width, width // 2)
                 width //= 2
             elif layer.endswith("_concat"):

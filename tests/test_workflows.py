@@ -68,6 +68,34 @@ def test_train_leaves_a_run_that_every_later_command_takes(
     assert "a new or empty folder" in capsys.readouterr().err
 
 
+def test_a_head_in_closed_form_goes_the_whole_way(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "run"
+    settings = (
+        "images.size=32",
+        "model.taps=[conv2_block3_concat]",
+        "model.hierarchy=0.5",
+        "fit.components=4",
+    )
+    shares = ("split.test=0.25", "split.validation=0.25")
+    options = [item for setting in (*settings, *shares) for item in ("--set", setting)]
+    trained = said(
+        capsys, "train", data, "--out", folder, "--recipe", "linear", "--weights", "none", *options
+    )
+    done = Run.open(folder)
+    page = done.report_file.read_text()
+    assert "linear head on conv2_block3_concat" in page
+    assert "fitted in closed form" in page
+    assert not (done.plots / "curves.png").exists()
+    table = Predictions.load(done.predictions_file)
+    answers = Predictor.load(folder).predict([data / path for path in table.paths.tolist()])
+    np.testing.assert_allclose(answers.probabilities, table.probabilities, atol=1e-5)
+    assert "mean over 8 flips and quarter turns" in Bundle.open(done.bundle_file).card
+    again = said(capsys, "evaluate", folder, data, "--split", done.split_file, "--subset", "test")
+    assert again["macro_f1"]["value"] == pytest.approx(trained["macro_f1"]["value"], abs=1e-6)
+
+
 def test_a_split_by_image_is_said_to_leak(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -17,7 +17,8 @@ from breakhis.files import hash_json
 
 Unit = Literal["image", "patient", "case", "official", "manual"]
 OddityPolicy = Literal["exclude", "keep", "dc", "lc"]
-Strategy = Literal["full", "frozen", "finetune"]
+ClassWeights = Literal["none", "image", "case", "case_root", "case_count"]
+Strategy = Literal["full", "frozen", "finetune", "linear"]
 
 BLOCK_SIZES = {"conv2": 6, "conv3": 12, "conv4": 24, "conv5": 16}
 """Dense blocks of DenseNet121 and the number of layers in each."""
@@ -32,8 +33,13 @@ CUTTABLE = tuple(
 )
 """Layers of DenseNet121, from the bottom up, that everything above passes through."""
 
-TAPPABLE = (*CUTTABLE, "relu")
-"""Layers that can be tapped: the cuttable ones and the last activation."""
+_ACTIVATED = {f"pool{number}_pool": f"pool{number}_relu" for number in (2, 3, 4)}
+
+TAPPABLE = (
+    *(layer for name in CUTTABLE for layer in ((_ACTIVATED[name], name) if name in _ACTIVATED else (name,))),
+    "relu",
+)
+"""Layers that can be tapped: the cuttable ones and the activation that follows each dense block."""
 
 DEFAULT_TAPS = ("conv3_block12_concat", "conv4_block24_concat", "conv5_block16_concat")
 
@@ -90,9 +96,17 @@ class AugmentConfig(_Section):
 
 
 class ModelConfig(_Section):
-    """The network: a DenseNet121 whose intermediate layers are tapped, or its plain head as a baseline."""
+    """The network: a DenseNet121 whose intermediate layers are tapped, or its plain head as a baseline.
 
-    head: Literal["branches", "plain"] = "branches"
+    `head` is "branches" (a hidden layer a tap, then shared ones), "linear" (softmax of one linear map of all
+    pooled taps) or "plain" (the same of the last activation alone). `hierarchy` is the share of the answer
+    that comes from "benign or malignant" times "which subtype of that group"; the rest comes from one softmax
+    over all classes. With `test_views` 8 an answer is the mean over the flips and quarter turns of an image.
+    """
+
+    head: Literal["branches", "linear", "plain"] = "branches"
+    hierarchy: float = Field(0.0, ge=0, le=1)
+    test_views: Literal[1, 8] = 1
     weights: str = "imagenet"
     taps: tuple[str, ...] = Field(DEFAULT_TAPS, min_length=1)
     branch_units: int = Field(64, ge=1)
@@ -112,18 +126,22 @@ class ModelConfig(_Section):
 
 def tapped_layers(model: ModelConfig) -> tuple[str, ...]:
     """Layers whose pooled activations enter the head, from the bottom up; one for the plain head."""
-    return model.taps if model.head == "branches" else ("relu",)
+    return ("relu",) if model.head == "plain" else model.taps
 
 
 class FitConfig(_Section):
-    """Optimisation: Adam on categorical cross-entropy, stopping and plateau reduction on validation loss."""
+    """Optimisation: Adam on categorical cross-entropy, stopping and plateau reduction on validation loss.
+
+    The strategy "linear" has no epochs: it fits a linear head in closed form, and reads `class_weights` and
+    what is marked so.
+    """
 
     strategy: Strategy = "frozen"
     epochs: int = Field(60, ge=1)
     batch_size: int = Field(32, ge=1)
     learning_rate: float = Field(1e-3, gt=0)
     label_smoothing: float = Field(0.0, ge=0, lt=1)
-    class_weights: Literal["none", "image", "case"] = "none"
+    class_weights: ClassWeights = "none"
     early_stopping_patience: int = Field(10, ge=1)
     plateau_patience: int = Field(4, ge=1)
     plateau_factor: float = Field(0.3, gt=0, lt=1)
@@ -132,6 +150,10 @@ class FitConfig(_Section):
     cut: str = Field("pool4_pool", description="last frozen layer of the backbone (finetune)")
     upper_learning_rate: float = Field(1e-5, gt=0)
     upper_epochs: int = Field(10, ge=1)
+    classifier: Literal["logistic", "lda"] = "logistic"
+    components: int | None = Field(None, ge=1, description="whitened principal components kept (linear)")
+    l2: float = Field(0.05, gt=0, description="penalty next to the mean loss (linear, logistic)")
+    shrinkage: float = Field(0.5, gt=0, le=1, description="of the covariance (linear, lda)")
 
     @field_validator("cut")
     @classmethod
@@ -150,6 +172,12 @@ class TrainConfig(_Section):
     augment: AugmentConfig = AugmentConfig()
     model: ModelConfig = ModelConfig()
     fit: FitConfig = FitConfig()
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> "TrainConfig":
+        if self.fit.strategy == "linear" and self.model.head == "branches":
+            raise ValueError("fit.strategy linear needs model.head linear or plain")
+        return self
 
     @property
     def hash(self) -> str:

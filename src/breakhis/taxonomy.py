@@ -37,6 +37,13 @@ class Taxonomy:
         """Whether the classes divide into benign and malignant."""
         return bool(self.malignant)
 
+    @property
+    def benign_first(self) -> int:
+        """How many benign classes there are, if these come before all malignant ones; 0 otherwise."""
+        if not self.malignant or list(self.malignant) != sorted(self.malignant):
+            return 0
+        return self.malignant.count(False)
+
     @classmethod
     def of(cls, codes: list[str]) -> "Taxonomy":
         """The BreaKHis taxonomy if every code belongs to it, else one made of the sorted codes."""

@@ -16,7 +16,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 _OPTIONS = (
     click.option("--config", "config_file", type=click.Path(path_type=Path), help="YAML of what differs."),
-    click.option("--recipe", help="Shipped recipe: frozen, finetune or notebook [frozen without a GPU]."),
+    click.option(
+        "--recipe", help="Shipped recipe: linear, frozen, finetune, notebook [frozen without a GPU]."
+    ),
     click.option("--weights", help="Backbone to start from: imagenet, none or a file [imagenet]."),
     click.option(
         "--set",

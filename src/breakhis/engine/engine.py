@@ -15,6 +15,7 @@ from breakhis.engine.compiled import Precision, compile_graph, settings
 from breakhis.engine.graph import Graph, Weights, build_graph
 from breakhis.errors import UsageError
 from breakhis.files import hash_json
+from breakhis.images.views import mean_answer
 
 Images = NDArray[np.uint8] | NDArray[np.float32]
 Floats = NDArray[np.float32]
@@ -42,7 +43,7 @@ class Maps:
     """What explanations of N images are computed from, all float32.
 
     Attributes:
-        probabilities: (N, C).
+        probabilities: (N, C), of the images as they are.
         pooled: {tap: (N, channels)}, the means over h and w of `maps`: all that the head sees of an image.
         maps: {tap: (N, h, w, channels)}.
     """
@@ -54,6 +55,8 @@ class Maps:
 
 class Engine:
     """The network in OpenVINO, safe to share between threads: a pass uses all cores, so they take turns.
+
+    `predict` answers as the model does, over all its test views; the rest is of the images as they are.
 
     Images are uint8 or float32 (N, size, size, 3), RGB in 0-255, any N.
 
@@ -86,7 +89,11 @@ class Engine:
 
     def predict(self, images: Images) -> Floats:
         """Probabilities float32 (N, C); rows sum to 1."""
-        return self._run(images, "probabilities")["probabilities"]
+        return mean_answer(
+            lambda view: self._run(view, "probabilities")["probabilities"],
+            images,
+            views=self.model.test_views,
+        )
 
     def taps(self, images: Images) -> dict[str, Floats]:
         """{tap: pooled activations float32 (N, channels)}, which the head is trained on."""

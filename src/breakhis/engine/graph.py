@@ -92,7 +92,11 @@ class _Builder:
             if name == "pool1":
                 x = ops.max_pool(x, [2, 2], [1, 1], [1, 1], [1, 1], [3, 3]).output(0)
             elif name.endswith("_pool"):
-                x = self.transition(x, name.removesuffix("_pool"))
+                stage = name.removesuffix("_pool")
+                layers[f"{stage}_relu"] = x = self.norm_relu(x, f"{stage}_bn")
+                if f"{stage}_relu" == top:
+                    return layers
+                x = self.halve(x, stage)
             else:
                 x = self.dense_block(x, name.removesuffix("_concat"))
             layers[name] = x
@@ -101,9 +105,9 @@ class _Builder:
         layers["relu"] = self.norm_relu(x, "bn")
         return layers
 
-    def transition(self, x: ov.Output, name: str) -> ov.Output:
+    def halve(self, x: ov.Output, name: str) -> ov.Output:
         """Halve the channels and the side."""
-        x = self.conv(self.norm_relu(x, f"{name}_bn"), f"{name}_conv")
+        x = self.conv(x, f"{name}_conv")
         return ops.avg_pool(x, [2, 2], [0, 0], [0, 0], [2, 2], exclude_pad=True).output(0)
 
     def dense_block(self, x: ov.Output, name: str) -> ov.Output:
@@ -152,8 +156,21 @@ class _Builder:
                 hidden = ops.relu(self.dense(x, f"head{number}_dense")).output(0)
                 x = self.norm(hidden, f"head{number}_bn", epsilon=_HEAD_EPSILON)
         else:
-            (x,) = pooled.values()
-        return ops.softmax(self.dense(x, "probabilities"), axis=1).output(0)
+            x = ops.concat(list(pooled.values()), axis=1).output(0)
+        flat = self.softmax(x, "probabilities")
+        return self.mixed(x, flat, share=np.float32(model.hierarchy)) if model.hierarchy else flat
+
+    def mixed(self, x: ov.Output, flat: ov.Output, *, share: np.float32) -> ov.Output:
+        """`flat`, and by `share` the product of malignancy and the subtype within its group."""
+        one = ops.constant(np.float32(1))
+        malignant = ops.sigmoid(self.dense(x, "malignancy"))
+        benign = ops.multiply(ops.subtract(one, malignant), self.softmax(x, "benign"))
+        nested = ops.concat([benign, ops.multiply(malignant, self.softmax(x, "malignant"))], axis=1)
+        parts = ops.multiply(flat, ops.constant(1 - share)), ops.multiply(nested, ops.constant(share))
+        return ops.add(*parts).output(0)
+
+    def softmax(self, x: ov.Output, name: str) -> ov.Output:
+        return ops.softmax(self.dense(x, name), axis=1).output(0)
 
     def branch(self, vector: ov.Output, tap: str) -> ov.Output:
         unit = ops.normalize_l2(vector, ops.constant(np.array([1])), _UNIT_EPSILON, "max").output(0)

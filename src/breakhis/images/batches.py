@@ -2,14 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
 from breakhis.catalog.table import IntArray, StrArray
-from breakhis.config import AugmentConfig
+from breakhis.config import AugmentConfig, ClassWeights
 from breakhis.images.augment import AugmentParameters, augment, draw_parameters
 from breakhis.images.store import Store
 
@@ -92,9 +92,11 @@ def _augmenter(options: BatchOptions, images: int) -> Callable[[tf.Tensor, tf.Te
     return change
 
 
-def sample_weights(
-    labels: IntArray, cases: StrArray, *, mode: Literal["none", "image", "case"]
-) -> FloatArray:
+_BY_CASES: Final[dict[str, float]] = {"case": 0.0, "case_root": 0.5, "case_count": 1.0}
+"""Power of a class's number of cases that the class weighs by."""
+
+
+def sample_weights(labels: IntArray, cases: StrArray, *, mode: ClassWeights) -> FloatArray:
     """Weight of every image in the loss, with mean 1.
 
     Args:
@@ -102,6 +104,8 @@ def sample_weights(
         cases: (N,) case of each training image.
         mode: "none": equal weights. "image": classes weigh the same, whatever their number of images.
             "case": classes weigh the same, and within a class every case does, whatever its number of images.
+            "case_count": every case weighs the same, so a class weighs as many cases as it has.
+            "case_root": a class weighs the square root of that.
 
     Returns:
         (N,) float32.
@@ -110,9 +114,9 @@ def sample_weights(
     if mode == "image":
         _, which, counts = np.unique(labels, return_inverse=True, return_counts=True)
         weights = 1.0 / counts[which]
-    elif mode == "case":
+    elif mode in _BY_CASES:
         pairs = np.char.add(np.char.add(labels.astype(np.str_), " "), cases)
         _, first, which, images = np.unique(pairs, return_index=True, return_inverse=True, return_counts=True)
         cases_per_class = np.bincount(labels[first], minlength=int(labels.max()) + 1)
-        weights = 1.0 / (images[which] * cases_per_class[labels])
+        weights = cases_per_class[labels] ** (_BY_CASES[mode] - 1.0) / images[which]
     return np.asarray(weights / weights.mean(), dtype=np.float32)

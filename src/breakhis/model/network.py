@@ -18,18 +18,28 @@ _FULL = "float32"  # normalisation and heads keep full precision whatever the po
 _POOLED = "_pooled"
 
 
-def build_network(model: ModelConfig, *, size: int, classes: int) -> keras.Model:
-    """An untrained network; images in, probabilities out.
+def build_network(model: ModelConfig, *, size: int, classes: int, benign: int = 0) -> keras.Model:
+    """An untrained network; one view of images in, probabilities out.
 
     Args:
         model: Head, taps and their sizes. `model.weights` is not read here, see `load_backbone`.
         size: Side of the square input in pixels.
         classes: Number of classes C.
+        benign: How many of them, the first ones, are benign; read for a hierarchy only.
 
     Returns:
         A functional model from "image", float32 (B, size, size, 3) in 0-255 RGB, to "probabilities",
         float32 (B, C), rows summing to 1.
+
+    Raises:
+        ConfigError: A hierarchy of classes that are not first the benign, then the malignant ones.
     """
+    if model.hierarchy and not 0 < benign < classes:
+        raise ConfigError(
+            "benign classes, then malignant ones, for model.hierarchy",
+            found=f"{benign} benign of {classes} classes",
+            fix="set model.hierarchy to 0 for these classes",
+        )
     image = keras.Input((size, size, 3), dtype=_FULL, name="image")
     normalised = keras.layers.Rescaling(
         scale=[1 / (255 * deviation) for deviation in IMAGENET_STD],
@@ -44,27 +54,54 @@ def build_network(model: ModelConfig, *, size: int, classes: int) -> keras.Model
         )
         for tap in tapped_layers(model)
     }
-    return keras.Model(image, _head(pooled, model, classes), name="breakhis")
+    x = _hidden(pooled, model) if model.head == "branches" else _joined(list(pooled.values()), "pooled")
+    return keras.Model(image, _answer(x, model, classes, benign), name="breakhis")
 
 
-def _head(pooled: dict[str, keras.KerasTensor], model: ModelConfig, classes: int) -> keras.KerasTensor:
-    """From pooled tap vectors {tap: (B, channels)} to probabilities (B, classes)."""
+def _hidden(pooled: dict[str, keras.KerasTensor], model: ModelConfig) -> keras.KerasTensor:
+    """From pooled tap vectors {tap: (B, channels)} through the branches and the dense layers."""
     layers = keras.layers
     momentum = model.batch_norm_momentum
-    if model.head == "branches":
-        branches = []
-        for tap, vector in pooled.items():
-            x = layers.UnitNormalization(dtype=_FULL, name=f"{tap}_unit")(vector)
-            x = layers.Dense(model.branch_units, "relu", dtype=_FULL, name=f"{tap}_dense")(x)
-            branches.append(layers.BatchNormalization(momentum=momentum, dtype=_FULL, name=f"{tap}_bn")(x))
-        x = layers.Concatenate(dtype=_FULL, name="branches")(branches) if len(branches) > 1 else branches[0]
-        for number, units in enumerate(model.dense_units, start=1):
-            x = layers.Dense(units, "relu", dtype=_FULL, name=f"head{number}_dense")(x)
-            x = layers.BatchNormalization(momentum=momentum, dtype=_FULL, name=f"head{number}_bn")(x)
-            x = layers.Dropout(model.dropout, dtype=_FULL, name=f"head{number}_dropout")(x)
-    else:
-        (x,) = pooled.values()
-    return layers.Dense(classes, "softmax", dtype=_FULL, name="probabilities")(x)
+    branches = []
+    for tap, vector in pooled.items():
+        x = layers.UnitNormalization(dtype=_FULL, name=f"{tap}_unit")(vector)
+        x = layers.Dense(model.branch_units, "relu", dtype=_FULL, name=f"{tap}_dense")(x)
+        branches.append(layers.BatchNormalization(momentum=momentum, dtype=_FULL, name=f"{tap}_bn")(x))
+    x = _joined(branches, "branches")
+    for number, units in enumerate(model.dense_units, start=1):
+        x = layers.Dense(units, "relu", dtype=_FULL, name=f"head{number}_dense")(x)
+        x = layers.BatchNormalization(momentum=momentum, dtype=_FULL, name=f"head{number}_bn")(x)
+        x = layers.Dropout(model.dropout, dtype=_FULL, name=f"head{number}_dropout")(x)
+    return x
+
+
+def _joined(vectors: list[keras.KerasTensor], name: str) -> keras.KerasTensor:
+    return keras.layers.Concatenate(dtype=_FULL, name=name)(vectors) if len(vectors) > 1 else vectors[0]
+
+
+def _answer(x: keras.KerasTensor, model: ModelConfig, classes: int, benign: int) -> keras.KerasTensor:
+    """Probabilities (B, classes) of a vector (B, width)."""
+    layers = keras.layers
+    flat = layers.Dense(classes, "softmax", dtype=_FULL, name="probabilities")(x)
+    if not model.hierarchy:
+        return flat
+    malignant = layers.Dense(1, "sigmoid", dtype=_FULL, name="malignancy")(x)
+    groups = (
+        ("benign", benign, layers.Rescaling(-1.0, offset=1.0, dtype=_FULL, name="benignity")(malignant)),
+        ("malignant", classes - benign, malignant),
+    )
+    parts = [
+        layers.Multiply(dtype=_FULL, name=f"{name}_share")(
+            [share, layers.Dense(units, "softmax", dtype=_FULL, name=name)(x)]
+        )
+        for name, units, share in groups
+    ]
+    nested = layers.Concatenate(dtype=_FULL, name="nested")(parts)
+    mixed = [
+        layers.Rescaling(1 - model.hierarchy, dtype=_FULL, name="flat_part")(flat),
+        layers.Rescaling(model.hierarchy, dtype=_FULL, name="nested_part")(nested),
+    ]
+    return layers.Add(dtype=_FULL, name="mixed")(mixed)
 
 
 def tap_model(network: keras.Model) -> keras.Model:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from breakhis.errors import RunError
 
+CLOSED_FORM = "closed form"
 COLUMNS = ("epoch", "phase", "loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "seconds")
 
 
@@ -51,6 +52,11 @@ class History:
         if not epochs:
             raise _unreadable(path, "no epoch")
         return cls(epochs, kept)
+
+    @property
+    def closed_form(self) -> bool:
+        """Whether the head was fitted at once, so that there are no curves to draw."""
+        return all(epoch.phase == CLOSED_FORM for epoch in self.epochs)
 
     @property
     def seconds(self) -> float:

@@ -168,15 +168,20 @@ def _run_subject(run: Run, images: Path | None) -> Subject:
 
 def _title(config: TrainConfig, unit: str) -> str:
     taps = len(config.model.taps)
-    heads = "plain head" if config.model.head == "plain" else f"{taps} tapped branch{'es' * (taps != 1)}"
+    heads = {
+        "plain": "plain head",
+        "linear": f"linear head on {', '.join(config.model.taps)}",
+        "branches": f"{taps} tapped branch{'es' * (taps != 1)}",
+    }[config.model.head]
     return f"DenseNet121 with {heads}, split by {unit}"
 
 
 def _lead(config: TrainConfig, split: Mapping[str, Any], history: History) -> str:
     used = {name: _group(split["counts"][0][name]) for name in ("train", "validation", "test")}
+    how = "in closed form" if history.closed_form else f"{len(history.epochs)} epochs"
     return (
         f"Recipe {config.recipe}: trained on {used['train']}, validated on {used['validation']}, tested on "
-        f"{used['test']}. {config.images.size} pixels, seed {config.seed}, {len(history.epochs)} epochs in "
+        f"{used['test']}. {config.images.size} pixels, seed {config.seed}, {how} in "
         f"{duration(history.seconds)}."
     )
 
@@ -201,7 +206,7 @@ def _facts(run: Run, config: TrainConfig, split: Mapping[str, Any]) -> tuple[tup
 
 
 def _write_plots(run: Run, subject: Subject) -> None:
-    if subject.history is not None:
+    if subject.history is not None and not subject.history.closed_form:
         plot_history(subject.history, run.plots / "curves.png", unit=subject.unit)
     matrix = np.array(subject.measures.confusion, dtype=np.int64)
     plot_confusion(matrix, subject.taxonomy.codes, run.plots / "confusion.png", unit=subject.unit)

@@ -12,9 +12,9 @@ from breakhis.errors import UsageError
 def prepare_device(config: TrainConfig) -> None:
     """Set seed, threads, determinism and precision for a training.
 
-    `frozen` only fits dense layers, whose operations have deterministic versions for any number of threads.
-    The convolutions of the other strategies need one thread as well, at about 1.7 times the time, so they
-    are deterministic only where the configuration asks for it.
+    `frozen` and `linear` only fit dense layers, whose operations have deterministic versions for any number
+    of threads. The convolutions of the other strategies need one thread as well, at about 1.7 times the time,
+    so they are deterministic only where the configuration asks for it.
 
     Raises:
         UsageError: One thread is needed but TensorFlow already runs with more in this process.
@@ -22,7 +22,7 @@ def prepare_device(config: TrainConfig) -> None:
     keras.utils.set_random_seed(config.seed)
     if config.deterministic:
         _use_one_thread()
-    if config.deterministic or config.fit.strategy == "frozen":
+    if config.deterministic or config.fit.strategy in ("frozen", "linear"):
         tf.config.experimental.enable_op_determinism()
     keras.config.set_dtype_policy(choose_precision(config))
 
@@ -51,7 +51,7 @@ def choose_precision(config: TrainConfig) -> str:
     """Keras' name of the dtype policy; "auto" leaves float32 only where the hardware computes in less."""
     wanted = config.fit.precision
     if wanted == "auto":
-        if config.fit.strategy == "frozen" or config.deterministic:
+        if config.fit.strategy in ("frozen", "linear") or config.deterministic:
             wanted = "float32"
         elif has_gpu():
             wanted = "float16"

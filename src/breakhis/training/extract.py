@@ -14,7 +14,7 @@ from breakhis.training.batches import FloatArray, Layout
 
 @dataclass(frozen=True)
 class EngineExtractor:
-    """Images to packed features, in bfloat16 where the processor computes in it.
+    """Images to packed features, in bfloat16 where the processor computes in it and the strategy allows.
 
     Attributes:
         key: Hash of weights, outputs, input size and precision: equal keys mean equal answers.
@@ -30,9 +30,13 @@ class EngineExtractor:
     def of(
         cls, network: keras.Model, config: TrainConfig, *, layout: Layout, cut: str | None
     ) -> "EngineExtractor":
-        """The part of `network` below its branches, or below and including the layer `cut`."""
+        """The part of `network` below its branches, or below and including the layer `cut`.
+
+        Features that answers are computed from are exact, for a bundle answers in float32.
+        """
         weights = get_weights(network)
-        precision: Precision = "bfloat16" if "bfloat16" in supported_precisions() else "float32"
+        rounded = config.fit.strategy != "linear" and "bfloat16" in supported_precisions()
+        precision: Precision = "bfloat16" if rounded else "float32"
         size = config.images.size
         engine = Engine(config.model, weights, size=size, options=EngineOptions(precision=precision))
         names = {weight.path for layer in backbone_layers(network) for weight in layer.weights}

@@ -1,8 +1,9 @@
-"""What a fixed backbone says of each image and view: computed once, kept on disk in half precision."""
+"""What a fixed backbone says of each image and view: computed once, kept on disk."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,19 +27,19 @@ class FeatureCache:
     width: int
 
     @classmethod
-    def open(cls, folder: Path, *, images: int, width: int) -> "FeatureCache":
-        """Open or create the cache in `folder`."""
+    def open(cls, folder: Path, *, images: int, width: int, dtype: type = np.float16) -> "FeatureCache":
+        """Open or create the cache in `folder`; `dtype` is float16 or float32."""
         if not folder.exists():
             with atomic_folder(folder) as temporary:
                 np.lib.format.open_memmap(
-                    temporary / "features.npy", mode="w+", dtype=np.float16, shape=(images, width)
+                    temporary / "features.npy", mode="w+", dtype=dtype, shape=(images, width)
                 ).flush()
                 np.save(temporary / "done.npy", np.zeros(images, dtype=bool))
         return cls(folder, images, width)
 
-    def table(self) -> NDArray[np.float16]:
-        """(images, width) float16, read from disk as it is used; only computed rows mean anything."""
-        table: NDArray[np.float16] = np.load(self.folder / "features.npy", mmap_mode="r")
+    def table(self) -> NDArray[Any]:
+        """(images, width), read from disk as it is used; only computed rows mean anything."""
+        table: NDArray[Any] = np.load(self.folder / "features.npy", mmap_mode="r")
         return table
 
     def missing(self, rows: IntArray) -> IntArray:
@@ -47,15 +48,15 @@ class FeatureCache:
         absent: IntArray = rows[~done[rows]]
         return absent
 
-    def read(self, rows: IntArray) -> NDArray[np.float16]:
-        """(n, width) float16 of computed rows."""
+    def read(self, rows: IntArray) -> NDArray[Any]:
+        """(n, width) of computed rows."""
         return self.table()[rows]
 
     def write(self, rows: IntArray, features: FloatArray) -> None:
         """Store computed rows, then flag them."""
         with storage_errors(self.folder):
             table = np.load(self.folder / "features.npy", mmap_mode="r+")
-            table[rows] = features.astype(np.float16)
+            table[rows] = features.astype(table.dtype)
             table.flush()
             done = np.load(self.folder / "done.npy", mmap_mode="r+")
             done[rows] = True

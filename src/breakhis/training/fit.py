@@ -1,39 +1,31 @@
 """From images and a configuration to a trained network: the one entry of this package."""
 
 from dataclasses import dataclass
+from functools import partial
 
 import keras
 import numpy as np
 
-from breakhis.catalog.table import Catalog
+from breakhis.catalog.table import Catalog, IntArray, StrArray
 from breakhis.config import TrainConfig
+from breakhis.engine import Engine
 from breakhis.images.batches import sample_weights
 from breakhis.images.store import Store
 from breakhis.model.network import build_network
-from breakhis.model.weights import load_backbone
+from breakhis.model.weights import get_weights, load_backbone
 from breakhis.runs import Run
 from breakhis.splits import Split
+from breakhis.taxonomy import Taxonomy
 from breakhis.training.batches import Targets
+from breakhis.training.closed_form import train_linear
 from breakhis.training.device import prepare_device
 from breakhis.training.features import FloatArray
 from breakhis.training.history import write_history
 from breakhis.training.loop import Listener, LoopContext
-from breakhis.training.strategies import STRATEGIES, Material, tap_features
+from breakhis.training.material import HeldOut, Material, Trained
+from breakhis.training.strategies import STRATEGIES, tap_features
 
-
-@dataclass(frozen=True)
-class Trained:
-    """A network with its best weights.
-
-    Attributes:
-        network: Images to probabilities.
-        kept_epoch: Number (from 1) of the epoch whose weights were kept.
-        epochs: Epochs trained.
-    """
-
-    network: keras.Model
-    kept_epoch: int
-    epochs: int
+_CHUNK = 64
 
 
 @dataclass(frozen=True)
@@ -59,9 +51,8 @@ def fit_network(job: Job, run: Run, listener: Listener) -> Trained:
     """
     config = job.config
     prepare_device(config)
-    network = build_network(config.model, size=config.images.size, classes=len(job.catalog.taxonomy))
-    load_backbone(network, config.model.weights)
-    material = Material(network, job.store, _targets(job), config)
+    network = _network(config, job.catalog.taxonomy)
+    material = Material(network, job.store, _targets(job), job.catalog.cases, _groups(job), config)
     context = LoopContext(
         fit=config.fit,
         seed=config.seed,
@@ -69,8 +60,19 @@ def fit_network(job: Job, run: Run, listener: Listener) -> Trained:
         listener=listener,
         on_history=lambda rows: write_history(run, rows),
     )
+    if config.fit.strategy == "linear":
+        return train_linear(material, context)
     progress = STRATEGIES[config.fit.strategy](material, context)
-    return Trained(network, progress.schedule.best_epoch, len(progress.rows))
+    engine = Engine(config.model, get_weights(network), size=config.images.size)
+    answer = partial(_answer, engine, job.store)
+    validation = material.targets.validation
+    return Trained(
+        network=network,
+        kept_epoch=progress.schedule.best_epoch,
+        epochs=len(progress.rows),
+        answer=answer,
+        held_out=lambda: HeldOut(validation, answer(validation)),
+    )
 
 
 def backbone_features(
@@ -83,12 +85,33 @@ def backbone_features(
         product of two rows is their mean cosine.
     """
     prepare_device(config)
-    network = build_network(config.model, size=config.images.size, classes=len(catalog.taxonomy))
-    load_backbone(network, config.model.weights)
+    network = _network(config, catalog.taxonomy)
     everything = np.arange(len(catalog), dtype=np.int64)
     nothing = np.zeros((len(catalog), 0), dtype=np.float32)
     targets = Targets(nothing, np.ones(len(catalog), dtype=np.float32), everything[:0], everything)
-    return tap_features(Material(network, store, targets, config), listener)
+    return tap_features(Material(network, store, targets, catalog.cases, catalog.cases, config), listener)
+
+
+def _network(config: TrainConfig, taxonomy: Taxonomy) -> keras.Model:
+    """The untrained network on its backbone's first weights."""
+    network = build_network(
+        config.model, size=config.images.size, classes=len(taxonomy), benign=taxonomy.benign_first
+    )
+    load_backbone(network, config.model.weights)
+    return network
+
+
+def _answer(engine: Engine, store: Store, rows: IntArray) -> FloatArray:
+    chunks = [
+        engine.predict(store.read(rows[start : start + _CHUNK])) for start in range(0, len(rows), _CHUNK)
+    ]
+    return np.concatenate(chunks)
+
+
+def _groups(job: Job) -> StrArray:
+    """(N,) what the split keeps together: images, patients, or cases where it does not say."""
+    columns = {"image": job.catalog.paths, "patient": job.catalog.patients}
+    return columns.get(job.split.unit, job.catalog.cases)
 
 
 def _targets(job: Job) -> Targets:

@@ -1,7 +1,10 @@
-"""How a recipe turns into phases: heads on cached features, the upper blocks from a cut, or every layer."""
+"""How a recipe turns into phases: heads on cached features, the upper blocks from a cut, or every layer.
+
+The strategy "linear" has no phases: see `breakhis.training.closed_form`.
+"""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 
 import keras
@@ -15,28 +18,12 @@ from breakhis.images.augment import augment, draw_parameters
 from breakhis.images.batches import BatchOptions, Samples, make_batches
 from breakhis.images.store import Store
 from breakhis.model.network import backbone_layers, head_model, split_network
-from breakhis.training.batches import FeatureBatches, Layout, Order, Targets
+from breakhis.training.batches import FeatureBatches, Layout, Order
 from breakhis.training.checkpoint import PhaseProgress
 from breakhis.training.extract import EngineExtractor
 from breakhis.training.features import FeatureCache, FloatArray, fill
 from breakhis.training.loop import Listener, LoopContext, Phase, run_phase
-
-
-@dataclass(frozen=True)
-class Material:
-    """What a strategy works on.
-
-    Attributes:
-        network: Images to probabilities, with the backbone's first weights.
-        store: The prepared images.
-        targets: Answers, weights and rows.
-        config: The whole configuration.
-    """
-
-    network: keras.Model
-    store: Store
-    targets: Targets
-    config: TrainConfig
+from breakhis.training.material import Material
 
 
 def train_heads(material: Material, context: LoopContext) -> PhaseProgress:

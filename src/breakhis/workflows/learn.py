@@ -5,16 +5,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from breakhis.catalog.table import IntArray
-from breakhis.engine import Engine
 from breakhis.metrics import apply_temperature, fit_temperature
 from breakhis.model.weights import Weights, get_weights
 from breakhis.predictions import Predictions
 from breakhis.runs import Run
-from breakhis.training.fit import Job, Trained, fit_network
+from breakhis.training.fit import Job, fit_network
 from breakhis.training.loop import Listener
-
-_CHUNK = 64
+from breakhis.training.material import Trained
 
 
 @dataclass(frozen=True)
@@ -24,7 +21,7 @@ class Learned:
     Attributes:
         trained: Network and epochs.
         weights: Its weights as plain arrays.
-        temperature: Fitted on the validation images.
+        temperature: Fitted on the held-out images.
         test: Calibrated answers for the test images.
     """
 
@@ -35,24 +32,21 @@ class Learned:
 
 
 def learn(job: Job, run: Run, listener: Listener) -> Learned:
-    """Fit on the training images, let validation images choose epoch and temperature, then test.
+    """Fit on the training images, let held-out images choose epoch and temperature, then test.
 
-    Nothing of the test images is read before the last step. Answers come from the engine in float32, which
-    is what a bundle answers with.
+    Nothing of the test images is read before the last step. Answers are computed in float32, as a bundle's
+    are.
     """
     trained = fit_network(job, run, listener)
     weights = get_weights(trained.network)
-    engine = Engine(job.config.model, weights, size=job.config.images.size)
-    validation, test = job.split.indices("validation"), job.split.indices("test")
-    temperature = fit_temperature(_answer(engine, job, validation), job.catalog.labels[validation])
+    test = job.split.indices("test")
+    held_out = trained.held_out()
+    temperature = fit_temperature(_exact(held_out.probabilities), job.catalog.labels[held_out.rows])
     report = listener.stage(f"answering {len(test)} test images")
-    answers = apply_temperature(_answer(engine, job, test), temperature)
+    answers = apply_temperature(_exact(trained.answer(test)), temperature)
     report(len(test), len(test))
     return Learned(trained, weights, temperature, Predictions.of_catalog(job.catalog, test, answers))
 
 
-def _answer(engine: Engine, job: Job, rows: IntArray) -> NDArray[np.float64]:
-    chunks = [
-        engine.predict(job.store.read(rows[start : start + _CHUNK])) for start in range(0, len(rows), _CHUNK)
-    ]
-    return np.concatenate(chunks).astype(np.float64)
+def _exact(probabilities: NDArray[np.float32]) -> NDArray[np.float64]:
+    return probabilities.astype(np.float64)

@@ -1,0 +1,43 @@
+"""The eight views of a square image, its flips and quarter turns, and the mean answer over them.
+
+Tissue on a slide has no up or down, so every view is the same evidence.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+Images = TypeVar("Images", bound=NDArray[Any])
+
+_LEAST = np.finfo(np.float32).tiny
+
+
+def turn(images: Images, view: int) -> Images:
+    """View 0 to 7 of square images (N, side, side, channels); view 0 is the images themselves.
+
+    The lower four are the quarter turns, the upper four those of the mirror image.
+    """
+    mirrored = images[:, :, ::-1] if view >= 4 else images
+    return cast(Images, np.ascontiguousarray(np.rot90(mirrored, view % 4, axes=(1, 2))))
+
+
+def mean_answer(
+    predict: Callable[[Images], NDArray[np.float32]], images: Images, *, views: int
+) -> NDArray[np.float32]:
+    """The renormalised geometric mean of probabilities (N, C) over the first `views` views.
+
+    Of a network that is linear before its softmax, this is the answer to its features' mean over the views.
+    """
+    if views == 1:
+        return predict(images)
+    return mean_probabilities([predict(turn(images, view)) for view in range(views)])
+
+
+def mean_probabilities(answers: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+    """The renormalised geometric mean (N, C) of several answers (N, C) to the same images."""
+    mean = np.mean([np.log(np.maximum(answer, _LEAST)) for answer in answers], axis=0)
+    shares = np.exp(mean - mean.max(axis=1, keepdims=True))
+    answer: NDArray[np.float32] = shares / shares.sum(axis=1, keepdims=True)
+    return answer

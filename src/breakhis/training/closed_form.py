@@ -1,0 +1,177 @@
+"""The strategy without epochs: a linear head fitted at once on the mean features of each image's views."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import keras
+import numpy as np
+
+from breakhis.catalog.table import IntArray, StrArray
+from breakhis.config import tapped_layers
+from breakhis.files import cache_folder, hash_json
+from breakhis.images.batches import sample_weights
+from breakhis.images.store import Store
+from breakhis.images.views import mean_probabilities, turn
+from breakhis.model.network import head_model
+from breakhis.training.batches import Layout
+from breakhis.training.extract import EngineExtractor
+from breakhis.training.features import FeatureCache, FloatArray, fill
+from breakhis.training.linear import Affine, Examples, fit_affine, scaling
+from breakhis.training.loop import Listener, LoopContext
+from breakhis.training.material import HeldOut, Material, Trained
+
+_INNER_FOLDS = 5
+
+
+@dataclass(frozen=True)
+class ViewFeatures:
+    """Pooled taps of every test view of an image, computed when first asked for, whatever fold asks.
+
+    Attributes:
+        layout: How taps are packed.
+        material: Network, images and configuration.
+        listener: Told of progress.
+    """
+
+    layout: Layout
+    material: Material
+    listener: Listener
+    _extract: EngineExtractor
+    _head: keras.Model
+
+    @classmethod
+    def of(cls, material: Material, listener: Listener) -> "ViewFeatures":
+        """The features that the backbone of `material` gives."""
+        head = head_model(material.network)
+        layout = Layout.of(head)
+        extract = EngineExtractor.of(material.network, material.config, layout=layout, cut=None)
+        return cls(layout, material, listener, extract, head)
+
+    def read(self, rows: IntArray) -> FloatArray:
+        """(views, n, width) float32 of rows of the store."""
+        store, views = self.material.store, self.material.config.model.test_views
+        progress = _progress(self.listener, views * len(rows))
+        found = []
+        for view in range(views):
+            key = hash_json([store.path.parent.name, self._extract.key, "exact", view])
+            cache = FeatureCache.open(
+                cache_folder() / "features" / key,
+                images=len(store),
+                width=self.layout.width,
+                dtype=np.float32,
+            )
+            fill(cache, rows, self._extract, view=partial(_shown, store, view), progress=progress)
+            found.append(cache.read(rows))
+        return np.stack(found)
+
+    def mean(self, rows: IntArray) -> FloatArray:
+        """(n, D) float32: taps side by side as the head takes them, averaged over the views."""
+        taps = self.layout.unpack(self.read(rows).mean(axis=0))
+        return np.concatenate([taps[tap] for tap in tapped_layers(self.material.config.model)], axis=1)
+
+    def answers(self, rows: IntArray) -> FloatArray:
+        """(n, C) float32: what the network as it stands now answers, over all views."""
+        views = [np.asarray(self._head(self.layout.unpack(view))) for view in self.read(rows)]
+        return mean_probabilities(views)
+
+
+def train_linear(material: Material, context: LoopContext) -> Trained:
+    """Fit the head in closed form on training and validation images.
+
+    Nothing is chosen by validation images, so they are trained on too. What calibrates comes from inner folds
+    of all of them, kept whole in the split's groups; the history has one line, its validation columns of
+    these folds.
+    """
+    started = time.monotonic()
+    targets = material.targets
+    rows = np.sort(np.concatenate([targets.train, targets.validation]))
+    features = ViewFeatures.of(material, context.listener)
+    held_out = _cross_fitted(material, features, rows)
+    fit_head(material, features, rows)
+    row: dict[str, Any] = {"epoch": 1, "phase": "closed form", "learning_rate": 0.0}
+    for prefix, measured in (("", HeldOut(rows, features.answers(rows))), ("val_", held_out)):
+        truth = targets.one_hot[measured.rows]
+        losses = -np.log(np.maximum((measured.probabilities * truth).sum(axis=1), np.finfo(np.float32).tiny))
+        row[f"{prefix}loss"] = float(losses.mean())
+        row[f"{prefix}accuracy"] = float(
+            (measured.probabilities.argmax(axis=1) == truth.argmax(axis=1)).mean()
+        )
+    row["seconds"] = round(time.monotonic() - started, 3)
+    context.listener.epoch_done(row, epochs=1)
+    context.on_history((row,))
+    return Trained(material.network, 1, 1, features.answers, lambda: held_out)
+
+
+def fit_head(material: Material, features: ViewFeatures, rows: IntArray) -> None:
+    """Set the network's linear layers to the optimum on `rows` of the store."""
+    fit, network = material.config.fit, material.network
+    one_hot, cases = material.targets.one_hot[rows], material.cases[rows]
+    labels, classes = one_hot.argmax(axis=1), one_hot.shape[1]
+    raw = features.mean(rows).astype(np.float64)
+    alike = sample_weights(np.zeros_like(labels), cases, mode="case").astype(np.float64)
+    weights = sample_weights(labels, cases, mode=fit.class_weights).astype(np.float64)
+    scale = scaling(raw, alike, components=fit.components)
+    examples = Examples(scale(raw), labels, weights, alike)
+
+    def assign(layer: str, affine: Affine) -> None:
+        whole = affine.after(scale)
+        network.get_layer(layer).set_weights([whole.kernel, whole.bias])
+
+    assign("probabilities", fit_affine(examples, fit, classes=classes))
+    if not material.config.model.hierarchy:
+        return
+    benign = network.get_layer("benign").units
+    malignant = labels >= benign
+    both = fit_affine(examples.of(malignant.astype(np.int64)), fit, classes=2)
+    assign("malignancy", Affine(both.kernel[:, 1:] - both.kernel[:, :1], both.bias[1:] - both.bias[:1]))
+    for layer, chosen, first, size in (
+        ("benign", ~malignant, 0, benign),
+        ("malignant", malignant, benign, classes - benign),
+    ):
+        assign(layer, fit_affine(examples.of(labels - first, chosen), fit, classes=size))
+
+
+def _cross_fitted(material: Material, features: ViewFeatures, rows: IntArray) -> HeldOut:
+    """Answers for `rows` by heads fitted without their group.
+
+    An image whose class no other group of `rows` holds is left out: its fold cannot know the class.
+    """
+    labels = material.targets.one_hot[rows].argmax(axis=1)
+    folds = inner_folds(labels, material.groups[rows], seed=material.config.seed)
+    kept, answers = [], []
+    for fold in np.unique(folds):
+        inside, outside = folds != fold, folds == fold
+        fit_head(material, features, rows[inside])
+        known = rows[outside & np.isin(labels, labels[inside])]
+        kept.append(known)
+        answers.append(features.answers(known))
+    return HeldOut(np.concatenate(kept), np.concatenate(answers))
+
+
+def inner_folds(labels: IntArray, groups: StrArray, *, seed: int) -> IntArray:
+    """Fold (n,) of every image: each class's groups are dealt out in turn, the rarest class first."""
+    generator = np.random.default_rng(seed)
+    of_class = {label: np.unique(groups[labels == label]) for label in np.unique(labels).tolist()}
+    dealt: dict[str, int] = {}
+    for label in sorted(of_class, key=lambda label: (len(of_class[label]), label)):
+        for group in generator.permutation(of_class[label]).tolist():
+            dealt.setdefault(group, len(dealt) % _INNER_FOLDS)
+    return np.array([dealt[group] for group in groups.tolist()], dtype=np.int64)
+
+
+def _shown(store: Store, view: int, rows: IntArray) -> FloatArray:
+    return turn(store.read(rows).astype(np.float32), view)
+
+
+def _progress(listener: Listener, total: int) -> Callable[[int], None]:
+    report, done = listener.stage(f"features of {total} views"), 0
+
+    def add(count: int) -> None:
+        nonlocal done
+        done += count
+        report(done, total)
+
+    return add
