@@ -1,9 +1,11 @@
 """A service on a free port of this machine, and images to send to it."""
 
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import httpx
@@ -12,6 +14,19 @@ import uvicorn
 
 from breakhis.predict import Predictor
 from breakhis.serve import Limits, address, create_app, listen
+
+LAUNCH: dict[str, Any] = {
+    "executable_path": os.environ.get("CHROMIUM", "/usr/bin/chromium"),
+    "args": [
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+        "--no-first-run",
+    ],
+}
+"""How Playwright starts Debian's Chromium, which is then silent on the network but for the page."""
 
 NAMES = ("SOB_B_TA-14-16184-100-001.png", "SOB_B_TA-14-16184-100-002.png", "SOB_M_DC-14-2523-100-001.png")
 
@@ -32,9 +47,9 @@ class Running:
 
 
 @contextmanager
-def running(predictor: Predictor, *, limits: Limits | None = None) -> Iterator[Running]:
+def running(predictor: Predictor, *, limits: Limits | None = None, port: int = 0) -> Iterator[Running]:
     """Serve in a thread until the block ends."""
-    with listen("127.0.0.1", 0) as listening:
+    with listen("127.0.0.1", port) as listening:
         config = uvicorn.Config(
             create_app(predictor, limits=limits), log_config=None, access_log=False, server_header=False
         )

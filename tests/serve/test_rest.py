@@ -314,6 +314,25 @@ def test_logs_are_json_without_names(client: httpx.Client, caplog: pytest.LogCap
     assert "Jane" not in "".join(lines)
 
 
+def test_the_page_and_all_that_it_loads_come_from_here(client: httpx.Client) -> None:
+    page = client.get("/")
+    assert "default-src 'self'" in page.headers["content-security-policy"]
+    assert "never measured" in page.text
+    seen: set[str] = set()
+    waiting = re.findall(r'(?:src|href)="([^"#]+)"', page.text)
+    while waiting:
+        path = waiting.pop()
+        assert path.startswith("/")
+        if path not in seen:
+            seen.add(path)
+            found = client.get(path)
+            assert found.status_code == 200
+            assert not re.search(r"(?:url\(|import|src=)[^;\n]*https?://", found.text)
+            waiting += re.findall(r'from "([^"]+)"', found.text) if path.endswith(".js") else []
+    assert {"/assets/page.css", "/assets/report.css", "/assets/save.js", "/openapi.json"} <= seen
+    assert client.get("/assets/nothing.js").status_code == 400
+
+
 def test_a_stop_lets_requests_end(predictor: Predictor) -> None:
     with running(predictor) as service, ThreadPoolExecutor(1) as pool:
         files = [("files", (f"{n}.png", picture(n, width=600, height=400))) for n in range(24)]

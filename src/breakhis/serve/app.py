@@ -14,6 +14,7 @@ from breakhis.errors import BreakhisError, BusyError, DataError
 from breakhis.predict import Predictor
 from breakhis.serve.api import Api, first_problem
 from breakhis.serve.limits import Limits
+from breakhis.serve.page import Page
 from breakhis.serve.service import Service
 from breakhis.serve.telemetry import Observed
 
@@ -50,6 +51,7 @@ def create_app(predictor: Predictor, *, limits: Limits | None = None) -> FastAPI
     )
     app.state.service = service
     app.include_router(Api(service).router())
+    app.include_router(Page(predictor, service.limits).router())
     app.add_exception_handler(BreakhisError, _refuse)
     app.add_exception_handler(RequestValidationError, _refuse_values)
     app.add_exception_handler(HTTPException, _refuse_route)

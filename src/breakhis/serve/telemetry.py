@@ -118,9 +118,7 @@ class Observed:
 def _route(scope: Scope) -> str:
     """The path of the route's pattern, never what was asked for: labels stay few and names out of logs."""
     route = scope.get("route")
-    if route is not None:
-        return str(route.path)
-    return "/assets" if scope["path"].startswith("/assets/") else "unknown"
+    return "unknown" if route is None else str(route.path)
 
 
 class JsonLines(logging.Formatter):
