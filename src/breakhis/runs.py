@@ -67,6 +67,11 @@ class Run:
         return self.folder / "metrics.json"
 
     @property
+    def ablation_file(self) -> Path:
+        """What each branch adds, on the test set; absent where the network has one branch."""
+        return self.folder / "ablation.json"
+
+    @property
     def confusion_file(self) -> Path:
         """Confusion matrix of the test set, counts."""
         return self.folder / "confusion.csv"

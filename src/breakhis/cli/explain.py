@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from breakhis.cli.options import emit, json_option, model_option
+from breakhis.cli.options import emit, json_option, labelled_options, model_option
 
 if TYPE_CHECKING:
     from breakhis.explain import Explanation
@@ -14,10 +14,8 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("image", type=click.Path(path_type=Path, dir_okay=False))
-@click.option(
-    "--out", required=True, type=click.Path(path_type=Path, dir_okay=False), help="The PNG to write."
-)
+@click.argument("image", required=False, type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="The PNG to write.")
 @model_option
 @click.option("--target", metavar="CODE", help="Class to explain, e.g. DC [the answered one].")
 @click.option("--method", type=click.Choice(["gradcam", "gradcam++"]), default="gradcam", show_default=True)
@@ -29,17 +27,56 @@ if TYPE_CHECKING:
 @click.option(
     "--strength", type=click.FloatRange(0, 1), default=0.65, show_default=True, help="Opacity of the heat."
 )
+@click.option(
+    "--ablation",
+    type=click.Path(path_type=Path),
+    metavar="DATA",
+    help="Measure labelled images without each branch instead.",
+)
+@labelled_options
 @json_option
-def command(image: Path, out: Path, **options: Any) -> None:
-    """Show where in an image the evidence for a class lies.
+def command(image: Path | None, out: Path | None, **options: Any) -> None:
+    """Show where in an image the evidence for a class lies, or what each branch of the model adds.
 
-    Writes a picture of the image, the heat of every branch and of all together, and the answer. It shows what
-    the model looked at, not where a tumour is. For research only, not a medical device.
+    Writes a picture of IMAGE, the heat of every branch and of all together, and the answer. It shows what the
+    model looked at, not where a tumour is. For research only, not a medical device.
+
+    With --ablation, labelled images (a folder or a manifest) are answered without each branch and with it
+    alone; --split, --subset, --fold, --group-regex and --skip-bad choose them as in `breakhis evaluate`.
 
     \b
     Example: breakhis explain slide.png --out heat.png
              breakhis explain slide.png --out heat.png --target DC --method gradcam++
+             breakhis explain --ablation BreaKHis_v1 --split run/split.csv --model run
     """
+    if options["ablation"] is not None:
+        if image is not None or out is not None:
+            raise click.UsageError("--ablation takes neither IMAGE nor --out.")
+        _ablate(options)
+    elif image is None or out is None:
+        raise click.UsageError("Name an IMAGE and --out, or --ablation DATA.")
+    else:
+        _explain(image, out, options)
+
+
+def _ablate(options: dict[str, Any]) -> None:
+    import numpy as np
+
+    from breakhis.cli.labelled import open_labelled
+    from breakhis.explain.ablation import Division, ablate
+    from breakhis.predict import Predictor
+    from breakhis.predictions import Predictions
+
+    predictor = Predictor.load(options["model"])
+    test = open_labelled(options["ablation"], predictor, options)
+    unknown = np.zeros((len(test.rows), len(predictor.taxonomy)))
+    truth = Predictions.of_catalog(test.catalog, test.rows, unknown)
+    division = Division(test.unit, test.leakage.verdict if test.leakage else "unknown")
+    found = ablate(predictor, test.batches(), truth, division=division)
+    emit({"model": predictor.describe(), **found.to_json()}, found.table(), as_json=options["as_json"])
+
+
+def _explain(image: Path, out: Path, options: dict[str, Any]) -> None:
     from breakhis.explain import explain
     from breakhis.images.decode import read_image
     from breakhis.predict import Predictor

@@ -19,7 +19,25 @@ model_option = click.option(
 skip_bad_option = click.option(
     "--skip-bad", is_flag=True, help="Leave out files whose name or content is bad, and say how many."
 )
+_LABELLED = (
+    click.option("--split", "split_file", type=click.Path(path_type=Path), help="CSV that `split` wrote."),
+    click.option(
+        "--subset", type=click.Choice(["train", "validation", "test"]), default="test", show_default=True
+    ),
+    click.option("--fold", type=click.IntRange(1), default=1, help="Fold of that split [1]."),
+    click.option(
+        "--group-regex", help="Pattern whose group `case` names the case of a path, for other data."
+    ),
+    skip_bad_option,
+)
 seed_option = click.option("--seed", type=click.IntRange(0, 2**31 - 1), help="Seed of every random choice.")
+
+
+def labelled_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Which labelled images are measured: read by `breakhis.cli.labelled`."""
+    for option in reversed(_LABELLED):
+        command = option(command)
+    return command
 
 
 def emit(value: dict[str, Any], text: str, *, as_json: bool) -> None:

@@ -127,10 +127,12 @@ class Head:
     Attributes:
         branches: {tap: layers of its branch}, from the bottom up.
         upper: From the branches' outputs, side by side, to the logits.
+        means: {tap: (units,) mean output in training}; empty where the head does not know it.
     """
 
     branches: dict[str, Chain]
     upper: Chain
+    means: dict[str, Array]
 
     def outputs(self, pooled: Vectors) -> dict[str, Array]:
         """{tap: (N, channels)} to {tap: the branch's output (N, units)}."""
@@ -178,14 +180,16 @@ def build_head(model: ModelConfig, weights: Vectors) -> Head:
     taps = tapped_layers(model)
     output = read.dense("probabilities")
     if model.head == "plain":
-        return Head({tap: Chain() for tap in taps}, Chain((output,)))
+        return Head({tap: Chain() for tap in taps}, Chain((output,)), means={})
     branches = {
         tap: Chain((Unit(), read.dense(f"{tap}_dense"), Relu(), read.norm(f"{tap}_bn"))) for tap in taps
     }
     hidden: list[Layer] = []
     for number in range(1, len(model.dense_units) + 1):
         hidden += [read.dense(f"head{number}_dense"), Relu(), read.norm(f"head{number}_bn")]
-    return Head(branches, Chain((*hidden, output)))
+    # A batch normalisation moves its mean in training to beta.
+    means = {tap: _wide(weights[f"{tap}_bn/beta"]) for tap in taps}
+    return Head(branches, Chain((*hidden, output)), means)
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from breakhis.config import TrainConfig
 from breakhis.errors import DataError, RunError
 from breakhis.evaluate import Evaluation
 from breakhis.evaluate.tables import LABELS
+from breakhis.explain.ablation import Ablation
 from breakhis.files import write_text
 from breakhis.predictions import Predictions
 from breakhis.report.charts import CHARTS
@@ -91,6 +92,7 @@ def sections(subject: Subject) -> Contents:
         ("pooled", "Patients and cases", bool(subject.pooled)),
         ("trust", "Confidence", True),
         ("mistakes", "Worst mistakes", True),
+        ("branches", "Each branch", subject.ablation is not None),
         ("training", "How it learnt", subject.history is not None),
         ("metrics", "All metrics", True),
         ("provenance", "Provenance", True),
@@ -156,6 +158,7 @@ def _run_subject(run: Run, images: Path | None) -> Subject:
         split=split,
         mistakes=tuple(worst_mistakes(predictions, images_folder(status, images))),
         history=history,
+        ablation=Ablation.load(run.ablation_file) if run.ablation_file.exists() else None,
         temperature=status.get("temperature"),
         facts=_facts(run, config, split),
         documents=(

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from breakhis.evaluate import Evaluation
 from breakhis.evaluate.tables import LABELS
+from breakhis.explain.ablation import Ablation
 from breakhis.metrics import ClassMeasures, Measures, Metric
 from breakhis.report.history import History
 from breakhis.report.thumbnails import Mistake
@@ -89,6 +90,7 @@ class Subject:
         mistakes: Its worst mistakes.
         history: Its training; None where there was none or several.
         folds: One object a fold of a cross-validation.
+        ablation: What each branch adds; None where it was not measured.
         temperature: Temperature of the calibration; None where there was none.
         facts: Names and values under "Provenance".
         documents: Names and texts that are folded away.
@@ -102,6 +104,7 @@ class Subject:
     mistakes: tuple[Mistake, ...] = ()
     history: History | None = None
     folds: tuple[Mapping[str, Any], ...] = ()
+    ablation: Ablation | None = None
     temperature: float | None = None
     facts: tuple[tuple[str, str], ...] = ()
     documents: tuple[tuple[str, str], ...] = ()

@@ -1,0 +1,72 @@
+"""The labelled images that a command measures a model on, as `options.labelled_options` choose them."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from breakhis.catalog import Catalog
+from breakhis.catalog.scan import scan
+from breakhis.catalog.table import IntArray
+from breakhis.cli.options import progress_bar
+from breakhis.errors import DataError
+from breakhis.images.decode import Image
+from breakhis.images.store import Store, prepare
+from breakhis.predict import Predictor
+from breakhis.splits import Leakage, Split
+
+_CHUNK = 64
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Some images of a catalog.
+
+    Attributes:
+        catalog: All images of DATA.
+        rows: Those that are measured.
+        unit: Unit of the split; "manual" without one.
+        leakage: What stands on both sides; None where the training images are not known.
+        store: The measured images, prepared.
+    """
+
+    catalog: Catalog
+    rows: IntArray
+    unit: str
+    leakage: Leakage | None
+    store: Store
+
+    def batches(self) -> Iterator[Image]:
+        """uint8 (n, size, size, 3), in order."""
+        for start in range(0, len(self.rows), _CHUNK):
+            yield self.store.read(np.arange(start, min(start + _CHUNK, len(self.rows))))
+
+
+def open_labelled(data: Path, predictor: Predictor, options: dict[str, Any]) -> Labelled:
+    """Scan DATA, choose by the options and prepare the images.
+
+    Raises:
+        DataError: Images of other classes than the model's.
+        SplitError: The split is not one of these images.
+    """
+    catalog = scan(data, skip_bad=options["skip_bad"], group_regex=options["group_regex"])
+    if catalog.taxonomy != predictor.taxonomy:
+        raise DataError(
+            f"images of the classes {', '.join(predictor.taxonomy.codes)}",
+            found=", ".join(catalog.taxonomy.codes),
+            fix="use a model of these classes",
+        )
+    rows, unit, leakage = _chosen(catalog, options)
+    with progress_bar("preparing") as progress:
+        store = prepare(catalog.select(rows), size=predictor.bundle.size, progress=progress)
+    return Labelled(catalog, rows, unit, leakage, store)
+
+
+def _chosen(catalog: Catalog, options: dict[str, Any]) -> tuple[IntArray, str, Leakage | None]:
+    if options["split_file"] is None:
+        return np.arange(len(catalog), dtype=np.int64), "manual", None
+    split = Split.load(options["split_file"], catalog).one_fold(options["fold"] - 1, catalog)
+    leakage = split.leakage if options["subset"] == "test" else None
+    return split.indices(options["subset"]), split.unit, leakage
