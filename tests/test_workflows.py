@@ -10,6 +10,7 @@ import pytest
 from breakhis.bundle import Bundle
 from breakhis.cli import run
 from breakhis.evaluate import Evaluation
+from breakhis.explain.ablation import Ablation
 from breakhis.predict import Predictor
 from breakhis.predictions import Predictions
 from breakhis.runs import Run
@@ -54,6 +55,10 @@ def test_train_leaves_a_run_that_every_later_command_takes(
     done = Run.open(folder)
     assert Evaluation.load(done.metrics_file).to_json()["macro_f1"] == trained["macro_f1"]
     assert "split by case" in done.report_file.read_text().lower()
+    ablation = Ablation.load(done.ablation_file)
+    assert ablation.variants[0].metrics["macro_f1"].value == pytest.approx(trained["macro_f1"]["value"])
+    assert ablation.division.verdict == "clean"
+    assert "What each branch adds" in done.report_file.read_text()
     again = said(capsys, "evaluate", folder, data, "--split", done.split_file, "--subset", "test")
     for name in ("accuracy", "macro_f1", "ece"):
         assert again[name]["value"] == pytest.approx(trained[name]["value"], abs=1e-6)

@@ -26,6 +26,7 @@ from breakhis.explain import (
 )
 from breakhis.explain.head import build_head
 from breakhis.images.decode import resize
+from breakhis.images.views import turn
 from breakhis.predict import BATCH, Predictor
 from model_weights import SMALL, random_weights, write_bundle
 
@@ -35,6 +36,7 @@ HEADS = {
     "branches": ModelConfig(taps=("conv2_block3_concat", "pool3_pool"), dense_units=(24, 16)),
     "one branch, no dense layer": ModelConfig(taps=("conv2_block6_concat",), dense_units=()),
     "plain": ModelConfig(head="plain"),
+    "linear": ModelConfig(head="linear", taps=("conv2_block6_concat", "pool2_relu")),
 }
 
 
@@ -83,6 +85,56 @@ def test_head_and_gradient_equal_those_of_tensorflow(model: ModelConfig) -> None
         assert np.abs(gradient).max() > 1e-2
         everywhere = np.broadcast_to(gradient[:, None, None] / 6, maps[tap].shape)
         np.testing.assert_allclose(everywhere, expected[tap], atol=1e-6)
+
+
+def test_hierarchy_and_its_gradient_equal_those_of_tensorflow() -> None:
+    """What stands in for logits are the centred logarithms of the mixed probabilities."""
+    tf = pytest.importorskip("tensorflow")
+    from breakhis.model.network import build_network, head_model
+    from breakhis.model.weights import set_weights
+
+    model = ModelConfig(head="linear", taps=("conv2_block2_concat", "conv2_block6_concat"), hierarchy=0.4)
+    weights = random_weights(model, classes=8)
+    network = build_network(model, size=64, classes=8, benign=4)
+    full = {variable.path: np.asarray(variable) for variable in network.weights}
+    set_weights(network, {**full, **{key: value for key, value in weights.items() if key in full}})
+    head = head_model(network)
+    rng = np.random.default_rng(3)
+    pooled = {tap: rng.normal(0.2, 1, (6, tensor.shape[1])) for tap, tensor in head.input.items()}
+    labels = np.array([0, 1, 3, 4, 7, 7])
+    variables = {tap: tf.Variable(vector.astype(np.float32)) for tap, vector in pooled.items()}
+    with tf.GradientTape() as tape:
+        log_p = tf.math.log(head({tap: tf.convert_to_tensor(one) for tap, one in variables.items()}))
+        centred = log_p - tf.reduce_mean(log_p, axis=1, keepdims=True)
+        chosen = tf.gather(centred, labels, batch_dims=1)
+    expected = tape.gradient(chosen, variables)
+    ours = build_head(model, weights)
+    np.testing.assert_allclose(ours.logits(pooled), centred, atol=1e-4)
+    for tap, gradient in ours.gradients(pooled, labels).items():
+        assert np.abs(gradient).max() > 1e-2
+        np.testing.assert_allclose(gradient, expected[tap], atol=1e-4)
+
+
+def test_a_model_of_eight_views_is_explained_as_it_answers(images: Images, tmp_path: Path) -> None:
+    """Probabilities are those of `predict`, and turning the image turns the heat."""
+    model = ModelConfig(head="linear", taps=("conv2_block3_concat",), test_views=8)
+    config = SMALL.model_copy(update={"model": model})
+    predictor = Predictor.load(write_bundle(tmp_path / "bundle.zip", config=config, temperature=2.0))
+    square = resize(images[0], 64)
+    found = explain(predictor, square)
+    expected = predictor.predict_proba([square])[0]
+    np.testing.assert_allclose(list(found.probabilities.values()), expected, atol=1e-5)
+    for view in range(8):
+        turned = explain(predictor, turn(square[None], view)[0], target=found.target)
+        heat = turn(found.heat[FUSED][None, :, :, None], view)[0, :, :, 0]
+        np.testing.assert_allclose(turned.heat[FUSED], heat, atol=1e-3)
+    one_view = Predictor.load(
+        write_bundle(
+            tmp_path / "one.zip",
+            config=config.model_copy(update={"model": model.model_copy(update={"test_views": 1})}),
+        )
+    )
+    assert np.abs(explain(one_view, square).heat[FUSED] - found.heat[FUSED]).max() > 0.05
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -16,9 +16,10 @@ from breakhis.engine import Engine
 from breakhis.errors import DataError, UsageError
 from breakhis.evaluate import answers_of
 from breakhis.evaluate.tables import LABELS, cell, plain_table, render
-from breakhis.explain.head import Array, Head, head_of
+from breakhis.explain.head import Array, Head, head_of, softmax
 from breakhis.files import write_json
 from breakhis.images.decode import Image
+from breakhis.images.views import turn
 from breakhis.metrics import Metric, Resamples, estimate
 from breakhis.metrics.intervals import RESAMPLES
 from breakhis.predict import Predictor, calibrate
@@ -173,8 +174,12 @@ def ablate(
             found=type(predictor.engine).__name__,
             fix="load the model with the engine openvino",
         )
-    parts = [head.outputs(predictor.engine.taps(batch)) for batch in batches]
-    outputs = {tap: np.concatenate([part[tap] for part in parts]) for tap in head.branches}
+    views = range(predictor.bundle.config.model.test_views)
+    parts = [[head.outputs(predictor.engine.taps(turn(batch, view))) for view in views] for batch in batches]
+    outputs = {
+        tap: np.concatenate([np.stack([view[tap] for view in part], axis=1) for part in parts])
+        for tap in head.branches
+    }
     temperature = predictor.bundle.temperature
     return _measured(head, outputs, truth, division=division, temperature=temperature)
 
@@ -182,16 +187,21 @@ def ablate(
 def _measured(
     head: Head, outputs: dict[str, Array], truth: Predictions, *, division: Division, temperature: float
 ) -> Ablation:
-    silent = head.means or {tap: output.mean(axis=0) for tap, output in outputs.items()}
+    """Measure all variants; `outputs` are {tap: (N, views, units)}."""
+    silent = head.means or {tap: output.mean(axis=(0, 1)) for tap, output in outputs.items()}
     resamples = Resamples.draw(truth.cases, seed=division.seed)
     whole = None
     variants = []
     for kind, branch, kept in _choices(list(outputs)):
         heard = {
-            tap: output if tap in kept else np.broadcast_to(silent[tap], output.shape)
+            tap: (output if tap in kept else np.broadcast_to(silent[tap], output.shape)).reshape(
+                -1, output.shape[2]
+            )
             for tap, output in outputs.items()
         }
-        probabilities = calibrate(_softmax(head.combine(heard)), temperature)
+        logits = head.combine(heard)
+        mean = logits.reshape(len(truth), -1, logits.shape[1]).mean(axis=1)
+        probabilities = calibrate(softmax(mean), temperature)
         found = estimate(answers_of(truth.with_probabilities(probabilities)), resamples)
         whole = whole or found
         variants.append(
@@ -217,12 +227,6 @@ def _choices(taps: list[str]) -> list[tuple[Kind, str, set[str]]]:
     alone: list[tuple[Kind, str, set[str]]] = [("only", tap, {tap}) for tap in taps]
     # Of two branches, without one is only the other.
     return [("all", "", set(taps)), *without, *(alone if len(taps) > 2 else [])]
-
-
-def _softmax(logits: Array) -> Array:
-    odds: Array = np.exp(logits - logits.max(axis=1, keepdims=True))
-    shares: Array = odds / odds.sum(axis=1, keepdims=True)
-    return shares
 
 
 def _to_json(metrics: Mapping[str, Metric]) -> dict[str, Any]:

@@ -6,7 +6,8 @@ to the pooled channel. The weighted sum at a place is that place's share of the 
 area: to first order, its mean over the image is what the branch gives to the logit. In this unit branches of
 different size and depth can be added, and that is the fused map: the branches' maps, scaled up and summed
 before negative evidence is cut, so that where branches disagree the balance shows. What a lower tap gives to
-the logit by way of the higher ones is counted there.
+the logit by way of the higher ones is counted there. A model that answers over several views of an image has
+the mean of their logits, so its map is the mean of theirs, turned back.
 
 Grad-CAM: Selvaraju et al., ICCV 2017, arXiv 1610.02391. Grad-CAM++: Chattopadhay et al., WACV 2018, arXiv
 1710.11063.
@@ -24,6 +25,7 @@ from breakhis.engine import Engine, Maps
 from breakhis.errors import UsageError
 from breakhis.explain.head import Array, head_of
 from breakhis.images.decode import Image, resize
+from breakhis.images.views import mean_probabilities, turn
 from breakhis.predict import BATCH, Predictor, calibrate
 from breakhis.predictions import answered_labels
 
@@ -119,12 +121,15 @@ def _explain_batch(
             found=type(predictor.engine).__name__,
             fix="load the model with the engine openvino",
         )
-    maps = predictor.engine.maps(squares)
-    probabilities = calibrate(maps.probabilities, predictor.bundle.temperature)
+    views = range(predictor.bundle.config.model.test_views)
+    maps = [predictor.engine.maps(turn(squares, view)) for view in views]
+    raw = maps[0].probabilities if len(maps) == 1 else mean_probabilities([one.probabilities for one in maps])
+    probabilities = calibrate(raw, predictor.bundle.temperature)
     answers = answered_labels(probabilities, predictor.taxonomy)
     labels = answers if label is None else np.full_like(answers, label)
-    gradients = head_of(predictor.bundle).gradients(maps.pooled, labels)
-    evidence = _evidence(maps, gradients, method)
+    head = head_of(predictor.bundle)
+    seen = [_evidence(one, head.gradients(one.pooled, labels), method) for one in maps]
+    evidence = {tap: _mean_upright([one[tap] for one in seen]) for tap in head.branches}
     codes = predictor.taxonomy.codes
     found = []
     for row in range(len(squares)):
@@ -140,6 +145,15 @@ def _explain_batch(
             )
         )
     return found
+
+
+def _mean_upright(evidence: Sequence[Heat]) -> Heat:
+    """The mean of maps (N, h, w) of the views 0, 1, ... of `breakhis.images.views.turn`, each turned back."""
+    upright = []
+    for view, shares in enumerate(evidence):
+        back = np.rot90(shares, -view % 4, axes=(1, 2))
+        upright.append(back[:, :, ::-1] if view >= 4 else back)
+    return np.asarray(np.mean(upright, axis=0), dtype=np.float32)
 
 
 def _evidence(maps: Maps, gradients: dict[str, Array], method: Method) -> dict[str, Heat]:

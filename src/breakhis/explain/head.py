@@ -98,6 +98,58 @@ class Scale:
         return gradient * self.scale
 
 
+@dataclass(frozen=True, eq=False)
+class Mixture:
+    """The logarithm of mixed answers, less its mean over the classes, which is free in a softmax.
+
+    A mixture of softmaxes has no logits; these are what stands in for them: their softmax is the mixture, and
+    of a single softmax they are the logits, centred.
+
+    Attributes:
+        share: Of malignancy times the subtype in its group; the rest is of `flat`.
+        flat: To the logits of all classes.
+        malignancy: To the logit of malignancy.
+        benign, malignant: To the logits of the first and the remaining classes.
+    """
+
+    share: float
+    flat: Dense
+    malignancy: Dense
+    benign: Dense
+    malignant: Dense
+
+    def __call__(self, x: Array) -> Array:
+        log_p = np.log(self._mixed(x))
+        centred: Array = log_p - log_p.mean(axis=1, keepdims=True)
+        return centred
+
+    def backward(self, x: Array, gradient: Array) -> Array:
+        """Through the logarithm, both parts of the mixture, and their softmaxes."""
+        parts = self._mixed(x)
+        upstream = (gradient - gradient.mean(axis=1, keepdims=True)) / parts
+        risk, benign, malignant = self._nested(x)
+        of_benign, of_malignant = np.split(self.share * upstream, [benign.shape[1]], axis=1)
+        of_risk = (of_malignant * malignant).sum(axis=1) - (of_benign * benign).sum(axis=1)
+        slope = (risk * (1 - risk)) * of_risk[:, None]
+        return (
+            self.flat.backward(x, _through_softmax(softmax(self.flat(x)), (1 - self.share) * upstream))
+            + self.malignancy.backward(x, slope)
+            + self.benign.backward(x, _through_softmax(benign, (1 - risk) * of_benign))
+            + self.malignant.backward(x, _through_softmax(malignant, risk * of_malignant))
+        )
+
+    def _nested(self, x: Array) -> tuple[Array, Array, Array]:
+        """Probability of malignancy (N, 1), and of the subtypes within each group."""
+        risk: Array = 1 / (1 + np.exp(-self.malignancy(x)))
+        return risk, softmax(self.benign(x)), softmax(self.malignant(x))
+
+    def _mixed(self, x: Array) -> Array:
+        risk, benign, malignant = self._nested(x)
+        nested = np.concatenate([(1 - risk) * benign, risk * malignant], axis=1)
+        mixed: Array = (1 - self.share) * softmax(self.flat(x)) + self.share * nested
+        return np.maximum(mixed, np.finfo(np.float64).tiny)
+
+
 @dataclass(frozen=True)
 class Chain:
     """Layers one after another."""
@@ -122,7 +174,7 @@ class Chain:
 
 @dataclass(frozen=True)
 class Head:
-    """What the network does with the pooled vectors of its taps.
+    """What the network does with the pooled vectors of its taps, for one view of an image.
 
     Attributes:
         branches: {tap: layers of its branch}, from the bottom up.
@@ -178,8 +230,8 @@ def build_head(model: ModelConfig, weights: Vectors) -> Head:
     """The head that a configuration describes, with weights named as in `breakhis.model.weights`."""
     read = _Reader(weights)
     taps = tapped_layers(model)
-    output = read.dense("probabilities")
-    if model.head == "plain":
+    output = read.output(model)
+    if model.head != "branches":
         return Head({tap: Chain() for tap in taps}, Chain((output,)), means={})
     branches = {
         tap: Chain((Unit(), read.dense(f"{tap}_dense"), Relu(), read.norm(f"{tap}_bn"))) for tap in taps
@@ -199,6 +251,14 @@ class _Reader:
     def dense(self, name: str) -> Dense:
         return Dense(_wide(self.weights[f"{name}/kernel"]), _wide(self.weights[f"{name}/bias"]))
 
+    def output(self, model: ModelConfig) -> Layer:
+        """The last layer, to logits."""
+        flat = self.dense("probabilities")
+        if not model.hierarchy:
+            return flat
+        nested = (self.dense(name) for name in ("malignancy", "benign", "malignant"))
+        return Mixture(model.hierarchy, flat, *nested)
+
     def norm(self, name: str) -> Scale:
         gamma, beta, mean, variance = (
             _wide(self.weights[f"{name}/{part}"])
@@ -206,6 +266,19 @@ class _Reader:
         )
         scale = gamma / np.sqrt(variance + _NORM_EPSILON)
         return Scale(scale, beta - mean * scale)
+
+
+def softmax(logits: Array) -> Array:
+    """Over the last axis of (N, C)."""
+    odds: Array = np.exp(logits - logits.max(axis=1, keepdims=True))
+    shares: Array = odds / odds.sum(axis=1, keepdims=True)
+    return shares
+
+
+def _through_softmax(shares: Array, gradient: Array) -> Array:
+    """From the gradient with respect to a softmax's output to that with respect to its logits."""
+    inner: Array = shares * (gradient - (shares * gradient).sum(axis=1, keepdims=True))
+    return inner
 
 
 def _wide(array: NDArray[np.floating]) -> Array:

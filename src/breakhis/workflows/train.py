@@ -5,9 +5,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from breakhis.bundle import Bundle, BundleContents
-from breakhis.config import TrainConfig
+from breakhis.config import TrainConfig, tapped_layers
 from breakhis.evaluate import Evaluation, evaluate
+from breakhis.explain.ablation import Division, ablate
 from breakhis.files import hash_json
+from breakhis.predict import Predictor
+from breakhis.predictions import Predictions
 from breakhis.report.page import write_report
 from breakhis.runs import Run
 from breakhis.splits import Split
@@ -15,6 +18,8 @@ from breakhis.training.fit import Job
 from breakhis.training.loop import Listener
 from breakhis.workflows.learn import Learned, learn
 from breakhis.workflows.prepare import Prepared
+
+_CHUNK = 64
 
 
 def train(
@@ -43,6 +48,7 @@ def train(
     evaluation.save_confusion(run.confusion_file)
     learned.trained.network.save(run.keras_file)
     Bundle.write(run.bundle_file, _contents(job, learned, evaluation))
+    _save_ablation(job, run, learned.test)
     run.write_status(
         {
             "kept_epoch": learned.trained.kept_epoch,
@@ -62,6 +68,17 @@ def start_run(folder: Path, prepared: Prepared, split: Split, *, config: TrainCo
     """Open `folder` for this training; raises RunError where it holds something else."""
     key = hash_json([prepared.catalog.hash, split.hash])
     return Run.start(folder, config, data_hash=key, resume=resume)
+
+
+def _save_ablation(job: Job, run: Run, test: Predictions) -> None:
+    """What each branch adds on the test set; a network of one branch has nothing to compare."""
+    if len(tapped_layers(job.config.model)) < 2:
+        return
+    rows = job.split.indices("test")
+    batches = (job.store.read(rows[start : start + _CHUNK]) for start in range(0, len(rows), _CHUNK))
+    division = Division(job.split.unit, job.split.leakage.verdict, seed=job.config.seed)
+    predictor = Predictor.load(run.bundle_file, precision="float32")
+    ablate(predictor, batches, test, division=division).save(run.ablation_file)
 
 
 def _contents(job: Job, learned: Learned, evaluation: Evaluation) -> BundleContents:
