@@ -19,6 +19,7 @@ from breakhis.images.decode import decode, read_image
 from breakhis.metrics.calibration import apply_temperature
 from breakhis.predict import BATCH, Predictor, calibrate, faithful_precision, image_files, open_model
 from breakhis.runs import Run
+from breakhis.taxonomy import BREAKHIS
 from model_weights import write_bundle
 
 NAME = "SOB_B_TA-14-16184CD-100-{:03d}.png"
@@ -196,3 +197,12 @@ def test_keras_engine_needs_the_extra(bundle_file: Path, monkeypatch: pytest.Mon
     monkeypatch.setitem(sys.modules, "breakhis.model.backend", None)
     with pytest.raises(MissingExtraError, match=r"pip install 'breakhis\[train\]'"):
         Predictor.load(bundle_file, engine="keras")
+
+
+def test_columns_are_named_as_in_scikit_learn(predictor: Predictor, folder: Path) -> None:
+    file = next(folder.rglob("*.png"))
+    row = next(predictor.predict(file).rows())
+    proba = predictor.predict_proba([read_image(file)])[0]
+    assert dict(zip(predictor.classes_.tolist(), proba.tolist(), strict=True)) == pytest.approx(
+        {code: row[code] for code in BREAKHIS.codes}
+    )

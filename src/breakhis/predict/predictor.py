@@ -90,6 +90,11 @@ class Predictor:
         """The C classes."""
         return self.bundle.taxonomy
 
+    @property
+    def classes_(self) -> NDArray[np.str_]:
+        """(C,) class codes in the order of `predict_proba`'s columns, named as in scikit-learn."""
+        return np.array(self.taxonomy.codes)
+
     def describe(self) -> dict[str, Any]:
         """What stands beside every answer, JSON-ready: the model, its split, its numbers, the precision."""
         return {**self.bundle.describe(), "precision": self.precision}
