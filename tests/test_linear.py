@@ -20,7 +20,7 @@ from breakhis.model.weights import get_weights
 from breakhis.runs import Run
 from breakhis.training.closed_form import inner_folds
 from breakhis.training.fit import Job, fit_network
-from breakhis.training.linear import Examples, fit_affine, scaling
+from breakhis.training.linear import Affine, Examples, bags, fit_affine, scaling
 from model_weights import random_weights
 from training_tables import Silent, small_job
 
@@ -110,6 +110,30 @@ def test_logistic_regression_is_that_of_scikit_learn_and_penalised_by_l2() -> No
     np.testing.assert_allclose(
         _softmax(affine(given.features)), reference.predict_proba(given.features), atol=1e-4
     )
+
+
+def test_bags_hold_whole_cases_of_every_class() -> None:
+    labels = np.repeat([0, 0, 0, 0, 0, 1, 2, 2], 3)
+    cases = np.repeat(["a", "b", "c", "d", "e", "a", "f", "g"], 3)  # case a is of two classes
+    drawn = bags(labels, cases, FitConfig(bags=6, bag_share=0.6), seed=1)
+    assert len(drawn) == 6
+    for part in drawn:
+        kept = np.array([len(np.unique(cases[part][labels[part] == label])) for label in range(3)])
+        np.testing.assert_array_equal(kept, [3, 1, 1])
+        assert len(part) == 3 * kept.sum()
+    assert len({tuple(part.tolist()) for part in drawn}) > 1
+    again = bags(labels, cases, FitConfig(bags=6, bag_share=0.6), seed=1)
+    assert all(np.array_equal(one, two) for one, two in zip(drawn, again, strict=True))
+    (whole,) = bags(labels, cases, FitConfig(bags=1), seed=1)
+    np.testing.assert_array_equal(whole, np.arange(len(labels)))
+
+
+def test_mean_of_maps_scores_the_mean() -> None:
+    generator = np.random.default_rng(0)
+    maps = [Affine(generator.normal(size=(4, 3)), generator.normal(size=3)) for _ in range(5)]
+    features = generator.normal(size=(7, 4))
+    expected = np.mean([one(features) for one in maps], axis=0)
+    np.testing.assert_allclose(Affine.mean(maps)(features), expected)
 
 
 def test_discriminant_analysis_is_that_of_scikit_learn() -> None:

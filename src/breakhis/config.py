@@ -154,6 +154,8 @@ class FitConfig(_Section):
     components: int | None = Field(None, ge=1, description="whitened principal components kept (linear)")
     l2: float = Field(0.05, gt=0, description="penalty next to the mean loss (linear, logistic)")
     shrinkage: float = Field(0.5, gt=0, le=1, description="of the covariance (linear, lda)")
+    bags: int = Field(1, ge=1, description="fits averaged, each on a part of every class's cases (linear)")
+    bag_share: float = Field(0.6, gt=0, lt=1, description="share of the cases in such a part (linear)")
 
     @field_validator("cut")
     @classmethod

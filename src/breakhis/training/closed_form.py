@@ -8,6 +8,7 @@ from typing import Any
 
 import keras
 import numpy as np
+from numpy.typing import NDArray
 
 from breakhis.catalog.table import IntArray, StrArray
 from breakhis.config import tapped_layers
@@ -19,7 +20,7 @@ from breakhis.model.network import head_model
 from breakhis.training.batches import Layout
 from breakhis.training.extract import EngineExtractor
 from breakhis.training.features import FeatureCache, FloatArray, fill
-from breakhis.training.linear import Affine, Examples, fit_affine, scaling
+from breakhis.training.linear import Affine, Examples, bags, fit_affine, scaling
 from breakhis.training.loop import Listener, LoopContext
 from breakhis.training.material import HeldOut, Material, Trained
 
@@ -106,32 +107,38 @@ def train_linear(material: Material, context: LoopContext) -> Trained:
 
 
 def fit_head(material: Material, features: ViewFeatures, rows: IntArray) -> None:
-    """Set the network's linear layers to the optimum on `rows` of the store."""
-    fit, network = material.config.fit, material.network
-    one_hot, cases = material.targets.one_hot[rows], material.cases[rows]
-    labels, classes = one_hot.argmax(axis=1), one_hot.shape[1]
+    """Set the network's linear layers to the optimum on `rows` of the store, or to the mean of its bags."""
+    config = material.config
+    labels, cases = material.targets.one_hot[rows].argmax(axis=1), material.cases[rows]
     raw = features.mean(rows).astype(np.float64)
+    parts = bags(labels, cases, config.fit, seed=config.seed)
+    fitted = [_fit_layers(material, raw[part], labels=labels[part], cases=cases[part]) for part in parts]
+    for layer in fitted[0]:
+        whole = Affine.mean([one[layer] for one in fitted])
+        material.network.get_layer(layer).set_weights([whole.kernel, whole.bias])
+
+
+def _fit_layers(
+    material: Material, raw: NDArray[np.float64], *, labels: IntArray, cases: StrArray
+) -> dict[str, Affine]:
+    """{layer: its optimum} for unscaled features (n, D) of images of these labels and cases."""
+    fit, network, classes = material.config.fit, material.network, material.targets.one_hot.shape[1]
     alike = sample_weights(np.zeros_like(labels), cases, mode="case").astype(np.float64)
     weights = sample_weights(labels, cases, mode=fit.class_weights).astype(np.float64)
     scale = scaling(raw, alike, components=fit.components)
     examples = Examples(scale(raw), labels, weights, alike)
-
-    def assign(layer: str, affine: Affine) -> None:
-        whole = affine.after(scale)
-        network.get_layer(layer).set_weights([whole.kernel, whole.bias])
-
-    assign("probabilities", fit_affine(examples, fit, classes=classes))
-    if not material.config.model.hierarchy:
-        return
-    benign = network.get_layer("benign").units
-    malignant = labels >= benign
-    both = fit_affine(examples.of(malignant.astype(np.int64)), fit, classes=2)
-    assign("malignancy", Affine(both.kernel[:, 1:] - both.kernel[:, :1], both.bias[1:] - both.bias[:1]))
-    for layer, chosen, first, size in (
-        ("benign", ~malignant, 0, benign),
-        ("malignant", malignant, benign, classes - benign),
-    ):
-        assign(layer, fit_affine(examples.of(labels - first, chosen), fit, classes=size))
+    layers = {"probabilities": fit_affine(examples, fit, classes=classes)}
+    if material.config.model.hierarchy:
+        benign = network.get_layer("benign").units
+        malignant = labels >= benign
+        both = fit_affine(examples.of(malignant.astype(np.int64)), fit, classes=2)
+        layers["malignancy"] = Affine(both.kernel[:, 1:] - both.kernel[:, :1], both.bias[1:] - both.bias[:1])
+        for layer, chosen, first, size in (
+            ("benign", ~malignant, 0, benign),
+            ("malignant", malignant, benign, classes - benign),
+        ):
+            layers[layer] = fit_affine(examples.of(labels - first, chosen), fit, classes=size)
+    return {layer: affine.after(scale) for layer, affine in layers.items()}
 
 
 def _cross_fitted(material: Material, features: ViewFeatures, rows: IntArray) -> HeldOut:

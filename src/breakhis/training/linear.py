@@ -5,13 +5,14 @@ on request, whitened to their first principal components, with every case weighi
 images it has. All of it folds into one matrix and one offset.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
-from breakhis.catalog.table import IntArray
+from breakhis.catalog.table import IntArray, StrArray
 from breakhis.config import FitConfig
 
 FloatArray = NDArray[np.float64]
@@ -30,6 +31,12 @@ class Affine:
     def __call__(self, features: FloatArray) -> FloatArray:
         scores: FloatArray = features @ self.kernel + self.bias
         return scores
+
+    @classmethod
+    def mean(cls, maps: Sequence["Affine"]) -> "Affine":
+        """The map whose scores are the mean scores of several."""
+        kernel = np.mean([one.kernel for one in maps], axis=0)
+        return cls(kernel, np.mean([one.bias for one in maps], axis=0))
 
     def after(self, first: "Affine") -> "Affine":
         """This map of what `first` gives, as one map."""
@@ -68,6 +75,32 @@ def fit_affine(examples: Examples, fit: FitConfig, *, classes: int) -> Affine:
     if fit.classifier == "lda":
         return _discriminant(examples, classes, shrinkage=fit.shrinkage)
     return _logistic(examples, classes, l2=fit.l2)
+
+
+def bags(labels: IntArray, cases: StrArray, fit: FitConfig, *, seed: int) -> list[IntArray]:
+    """Rows of `fit.bags` random parts of the cases, each with the share `fit.bag_share` of every class's.
+
+    Whole cases are drawn without replacement, at least one a class (subagging: Bühlmann and Yu, Annals of
+    Statistics 30(4), 2002). A single part is all rows.
+
+    Args:
+        labels: (N,) class of each image.
+        cases: (N,) case of each image.
+        fit: Number and size of the parts.
+        seed: Draws the cases.
+    """
+    if fit.bags == 1:
+        return [np.arange(len(labels))]
+    generator = np.random.default_rng(seed)
+    drawn = []
+    for _ in range(fit.bags):
+        kept = np.zeros(len(labels), dtype=bool)
+        for label in np.unique(labels):
+            own = generator.permutation(np.unique(cases[labels == label]))
+            count = max(1, round(fit.bag_share * len(own)))
+            kept |= (labels == label) & np.isin(cases, own[:count])
+        drawn.append(np.flatnonzero(kept))
+    return drawn
 
 
 def scaling(features: FloatArray, weights: FloatArray, *, components: int | None) -> Affine:
