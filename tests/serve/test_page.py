@@ -5,9 +5,12 @@ import json
 import re
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import httpx
+import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
@@ -221,6 +224,35 @@ def test_what_cannot_be_read_says_why_and_spoils_nothing(
     expect(cards.nth(2).locator(".reason")).to_contain_text("cut it into tiles")
     expect(page.locator("#tally")).to_contain_text("1 image answered")
     expect(page.locator("#tally")).to_contain_text("2 not read")
+
+
+class Undecided(Predictor):
+    """Never answers."""
+
+    def predict(self, *images: Any, **options: Any) -> Predictions:
+        """As a predictor, with a reason instead of an answer."""
+        answers = super().predict(*images, **options)
+        return replace(answers, reasons=np.full(len(answers), "undecided between F and PT"))
+
+
+def test_no_answer_is_given_with_its_reason(
+    browser: Browser, predictor: Predictor, three: list[Path], tmp_path: Path
+) -> None:
+    undecided = Undecided(predictor.bundle, predictor.engine, predictor.precision)
+    with running(undecided) as service, Watched(browser, service.url) as page:
+        upload(page, three[:2])
+        for card in page.locator(".card").all():
+            expect(card.locator(".finding")).to_have_text("No answer")
+            expect(card.locator(".sure")).to_have_text("")
+            expect(card.locator(".reason")).to_contain_text("Undecided between F and PT")
+            expect(card.locator(".bars.muted table")).to_have_count(2)
+        expect(page.locator("#tally")).to_have_text("0 images answered, 2 without an answer")
+        with page.expect_download() as download:
+            page.click("#csv")
+        download.value.save_as(tmp_path / "found.csv")
+        assert set(Predictions.load(tmp_path / "found.csv").reasons) == {"undecided between F and PT"}
+        metrics = httpx.get(f"{service.url}/metrics").text
+        assert 'breakhis_abstentions_total{reason="undecided between F and PT"} 2.0' in metrics
 
 
 def test_a_tiff_is_shown_by_the_service(page: Page, tmp_path: Path) -> None:

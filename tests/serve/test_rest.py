@@ -199,6 +199,16 @@ def test_a_full_queue_is_503_with_the_time_to_try_again(predictor: Predictor) ->
         assert client.post("/v1/predict", files=upload(picture(0))).status_code == 200
 
 
+def test_uploads_beyond_the_memory_for_them_are_503(predictor: Predictor) -> None:
+    with running(predictor, limits=Limits(held_bytes=300_000)) as service:
+        big = httpx.post(
+            f"{service.url}/v1/predict", files=upload(picture(0, width=400, height=400)), timeout=30
+        )
+        assert big.status_code == 503
+        assert "bytes of uploads" in problem(big)["expected"]
+        assert httpx.post(f"{service.url}/v1/predict", files=upload(picture(0))).status_code == 200
+
+
 def test_a_request_that_stalls_is_504(predictor: Predictor) -> None:
     with running(predictor, limits=Limits(seconds=0.3)) as service:
         host, port = service.url.removeprefix("http://").split(":")

@@ -12,8 +12,10 @@ from fastapi.responses import HTMLResponse
 
 from breakhis import __version__
 from breakhis.bundle import Bundle
+from breakhis.config import tapped_layers
 from breakhis.errors import UsageError
 from breakhis.evaluate.tables import LABELS
+from breakhis.explain import FUSED
 from breakhis.predict import Predictor
 from breakhis.serve.limits import Limits
 
@@ -97,7 +99,7 @@ def render_page(predictor: Predictor, limits: Limits) -> str:
         "codes": taxonomy.codes,
         "names": taxonomy.names,
         "malignant": taxonomy.malignant,
-        "branches": [*predictor.bundle.config.model.taps, "fused"],
+        "branches": [*tapped_layers(predictor.bundle.config.model), FUSED],
         "fileBytes": limits.file_bytes,
     }
     return environment.get_template("page.html.j2").render(

@@ -10,7 +10,7 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import parse_options_header
 from starlette.requests import ClientDisconnect, Request
 
-from breakhis.errors import LimitError, UsageError
+from breakhis.errors import BusyError, LimitError, UsageError
 from breakhis.serve.limits import Budget, Limits
 
 if TYPE_CHECKING:
@@ -51,9 +51,9 @@ async def read_form(request: Request, *, limits: Limits, budget: Budget) -> Asyn
 
     Raises:
         UsageError: No whole multipart form with a file in the field `files`.
-        LimitError: Too many bytes or files; what is still being sent is read and thrown away, within bounds,
-            so that the sender hears the answer.
-        BusyError: The budget is used up.
+        LimitError: Too many bytes or files.
+        BusyError: The budget is used up. After both, what is still being sent is read and thrown away,
+            within bounds, so that the sender hears the answer.
     """
     taken, stream = 0, request.stream()
     try:
@@ -68,7 +68,7 @@ async def read_form(request: Request, *, limits: Limits, budget: Budget) -> Asyn
                     raise _too_long(f"more than {limits.request_bytes:,}", limits)
                 parser.write(chunk)
             parser.finalize()
-        except LimitError:
+        except (LimitError, BusyError):
             await _throw_away(stream, most=2 * limits.request_bytes)
             raise
         except FormParserError as error:

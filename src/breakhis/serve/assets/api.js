@@ -12,6 +12,11 @@ export class Refused extends Error {
 
 const pause = (seconds) => new Promise((done) => setTimeout(done, 1000 * seconds));
 
+async function problemOf(response) {
+  if (response.headers.get("content-type")?.includes("json")) return (await response.json()).error;
+  return { found: `status ${response.status}`, fix: "read the log of the service" };
+}
+
 async function ask(path, options) {
   for (let waited = 0; ; waited += 1) {
     let response;
@@ -22,7 +27,7 @@ async function ask(path, options) {
       throw new Refused(null);
     }
     if (response.ok) return response;
-    if (response.status !== 503 || waited === WAITS) throw new Refused((await response.json()).error);
+    if (response.status !== 503 || waited === WAITS) throw new Refused(await problemOf(response));
     await pause(Number(response.headers.get("retry-after") ?? 1));
   }
 }
