@@ -21,7 +21,7 @@ from breakhis.errors import CheckFailedError, DataError, MissingExtraError
 from breakhis.export import Sample, compare, export_model, sample_of
 from breakhis.export.from_keras import answer_litert, answer_onnx, answer_saved_model, calibrated_network
 from breakhis.export.ir import answer_ir, calibrated_graph
-from breakhis.predict import Predictor, calibrate
+from breakhis.predict import Predictor
 from breakhis.predictions import Predictions
 from model_weights import write_bundle
 
@@ -121,21 +121,20 @@ def test_a_zip_holds_the_same_files(bundle: Bundle, sample: Sample, tmp_path: Pa
 
 
 @pytest.mark.parametrize("of", ["openvino", "keras"])
-def test_views_are_averaged_inside_the_graph(bundle: Bundle, sample: Sample, of: str) -> None:
-    images = sample.images[:3].astype(np.float32)
-    engine = Predictor.load(bundle.path).engine
-    views = [
-        np.ascontiguousarray(np.rot90(x, turns, axes=(1, 2)))
-        for x in (images, images[:, :, ::-1])
-        for turns in range(4)
-    ]
-    mean = np.mean([np.log(engine.predict(view)) for view in views], axis=0)
-    expected = calibrate(np.exp(mean), TEMPERATURE)
+def test_views_and_hierarchy_are_inside_the_graph(tmp_path: Path, sample: Sample, of: str) -> None:
+    model = ModelConfig(head="linear", taps=("conv2_block2_concat",), hierarchy=0.4, test_views=8)
+    config = TINY.model_copy(update={"model": model})
+    bundle = Bundle.open(write_bundle(tmp_path / "linear.zip", config=config, temperature=TEMPERATURE))
+    images = sample.images[:3]
+    expected = Predictor.load(bundle.path).predict_proba(images)
     if of == "openvino":
-        found = ov.Core().compile_model(calibrated_graph(bundle, views=8), "CPU")(images)[0]
+        found = ov.Core().compile_model(calibrated_graph(bundle), "CPU")(images.astype(np.float32))[0]
     else:
-        found = np.asarray(calibrated_network(bundle, views=8)(images)["probabilities"])
+        found = np.asarray(calibrated_network(bundle)(images.astype(np.float32))["probabilities"])
     np.testing.assert_allclose(found, expected, atol=1e-5)
+    one_view = model.model_copy(update={"test_views": 1})
+    path = write_bundle(tmp_path / "one.zip", config=TINY.model_copy(update={"model": one_view}))
+    assert np.abs(Predictor.load(path).predict_proba(images) - expected).max() > 1e-4
 
 
 def test_an_export_that_differs_is_refused_by_name_and_not_written(

@@ -6,18 +6,21 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, cast
 
 import cv2
 import numpy as np
 import pytest
 
+import breakhis.predict.precision
 import breakhis.predict.predictor
 from breakhis.bundle import Bundle
 from breakhis.config import TrainConfig
+from breakhis.engine import Precision
 from breakhis.errors import BundleError, DataError, ImageError, MissingExtraError, RunError, UsageError
 from breakhis.images.decode import decode, read_image
 from breakhis.metrics.calibration import apply_temperature
-from breakhis.predict import BATCH, Predictor, calibrate, faithful_precision, image_files, open_model
+from breakhis.predict import BATCH, Predictor, calibrate, choose_precision, image_files, open_model
 from breakhis.runs import Run
 from breakhis.taxonomy import BREAKHIS
 from model_weights import write_bundle
@@ -154,12 +157,52 @@ def test_models_are_found_or_named(
     assert open_model(run.folder).hash == Bundle.open(bundle_file).hash
 
 
-def test_fastest_faithful_precision_is_chosen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(breakhis.predict.predictor, "supported_precisions", lambda: ("float32", "bfloat16"))
-    for number, (faithful, chosen) in enumerate([(True, "bfloat16"), (False, "float32"), (None, "float32")]):
-        parity = {} if faithful is None else {"bfloat16": {"faithful": faithful}}
-        bundle = Bundle.open(write_bundle(tmp_path / f"{number}.zip", parity=parity))
-        assert faithful_precision(bundle) == chosen
+def parity(speed: float, *, faithful: bool = True) -> dict[str, Any]:
+    return {
+        "faithful": faithful,
+        "images_per_second": speed,
+        "top1_agreement": 0.9,
+        "max_difference": 0.5,
+        "moved": ["accuracy"],
+    }
+
+
+@pytest.mark.parametrize(
+    ("record", "chosen"),
+    [
+        ({}, "float32"),
+        ({"float32": parity(20), "bfloat16": parity(40)}, "bfloat16"),
+        ({"float32": parity(20), "bfloat16": parity(15)}, "float32"),
+        ({"float32": parity(20), "bfloat16": parity(40, faithful=False)}, "float32"),
+    ],
+)
+def test_fastest_faithful_precision_is_chosen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, record: dict[str, Any], chosen: str
+) -> None:
+    monkeypatch.setattr(breakhis.predict.precision, "supported_precisions", lambda: ("float32", "bfloat16"))
+    assert choose_precision(Bundle.open(write_bundle(tmp_path / "b.zip", parity=record))) == chosen
+
+
+def test_a_precision_that_is_absent_or_not_faithful_is_refused_by_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(breakhis.predict.precision, "supported_precisions", lambda: ("float32", "bfloat16"))
+    plain = Bundle.open(write_bundle(tmp_path / "plain.zip"))
+    bad = {"float32": parity(20, faithful=False), "bfloat16": parity(40, faithful=False)}
+    poor = Bundle.open(write_bundle(tmp_path / "poor.zip", parity=bad))
+    for bundle, wanted, found in (
+        (
+            plain,
+            "bfloat16",
+            "in bfloat16 on this machine; found no parity of bfloat16 in it; choose among float32",
+        ),
+        (plain, "int8", "in int8 on this machine; found no quantised graph in it"),
+        (poor, "bfloat16", "top-1 agreement 0.9, largest difference 0.5, moved accuracy"),
+        (poor, "float32", "in float32 .* use --engine keras"),
+        (poor, None, "in float32 .* use --engine keras"),
+    ):
+        with pytest.raises(UsageError, match=found):
+            choose_precision(bundle, cast("Precision | None", wanted))
 
 
 def test_a_fresh_process_gives_the_same_without_tensorflow(

@@ -66,6 +66,16 @@ def test_train_leaves_a_run_that_every_later_command_takes(
     out = tmp_path / "model.zip"
     said(capsys, "export", folder, "--format", "bundle", "--out", out)
     assert Bundle.open(out).metrics["unit"] == "case"
+    for bundle in (Bundle.open(done.bundle_file), Bundle.open(out)):
+        record = bundle.manifest["parity"]["float32"]
+        assert record["faithful"]
+        assert record["reference"] == "Keras"
+        assert record["max_difference"] <= 1e-5
+        assert record["images"] == len(done.split_file.read_text().split(",validation")) - 1
+        assert record["sample"]["unit"] == "case"
+        assert record["sample"]["subset"] == "validation"
+        assert record["macro_f1"]["value"] is not None
+        assert record["macro_f1_change"]["value"] == 0
     table = Predictions.load(done.predictions_file)
     answers = Predictor.load(out).predict([data / path for path in table.paths.tolist()])
     np.testing.assert_allclose(answers.probabilities, table.probabilities, atol=1e-6)

@@ -1,10 +1,14 @@
 """`breakhis export`."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from breakhis.cli.options import emit, json_option
+
+if TYPE_CHECKING:
+    from breakhis.bundle import Bundle, BundleContents
 
 
 @click.command()
@@ -39,7 +43,7 @@ def command(run: Path, kind: str, out: Path, *, half: bool, data: Path | None, a
     check_new(out)
     bundle = open_model(run)
     if kind == "bundle":
-        Bundle.write(out, bundle.contents(), half=half)
+        Bundle.write(out, _measured(run, bundle, data), half=half)
         written = Bundle.open(out)
         emit({"out": str(out), "format": kind, "hash": written.hash}, written.summary(), as_json=as_json)
         return
@@ -49,3 +53,14 @@ def command(run: Path, kind: str, out: Path, *, half: bool, data: Path | None, a
     exported = export_model(bundle, kind, out, sample=sample)
     text = f"{out}: {exported.agreement.summary()}\non {sample.summary()}; details in {exported.card}"
     emit({"out": str(out), "card": exported.card, **exported.value}, text, as_json=as_json)
+
+
+def _measured(model: Path, bundle: "Bundle", data: Path | None) -> "BundleContents":
+    """The bundle's contents; precisions are measured anew on this machine where there are images for it."""
+    from breakhis.export import run_sample, sample_of, with_parity
+    from breakhis.runs import Run
+
+    sample = run_sample(Run.open(model), bundle, subset="validation", data=data) if model.is_dir() else None
+    if sample is None and data is not None:
+        sample = sample_of(model, bundle, data)
+    return bundle.contents() if sample is None else with_parity(bundle, sample)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--precision",
-    type=click.Choice(["float32", "bfloat16"]),
+    type=click.Choice(["float32", "bfloat16", "int8"]),
     help="Arithmetic [the fastest found faithful].",
 )
 @skip_bad_option

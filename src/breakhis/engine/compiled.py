@@ -7,14 +7,16 @@ from functools import cache
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 import openvino as ov
 
-from breakhis.errors import UsageError
+from breakhis.errors import UsageError, WeightsError
 from breakhis.files import cache_folder, hash_json, storage_errors, write_bytes
 
-Precision = Literal["float32", "bfloat16"]
+Precision = Literal["float32", "bfloat16", "int8"]
 
-_HINTS = {"float32": "f32", "bfloat16": "bf16"}
+_HINTS = {"float32": "f32", "bfloat16": "bf16", "int8": "f32"}
+"""What is not quantised of an int8 graph is computed in float32."""
 _DIGEST = hashlib.sha256().digest_size
 _KEPT = 12  # compiled graphs of about 30 MB each
 
@@ -25,7 +27,7 @@ def _core() -> ov.Core:
 
 
 def supported_precisions() -> tuple[Precision, ...]:
-    """Precisions that this processor computes in, the most exact first."""
+    """Precisions of floating point that this processor computes in, the most exact first."""
     capabilities = _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     return ("float32", "bfloat16") if "BF16" in capabilities else ("float32",)
 
@@ -36,7 +38,7 @@ def settings(precision: Precision, *, threads: int | None = None) -> dict[str, s
     Raises:
         UsageError: This processor does not compute in `precision`.
     """
-    if precision not in supported_precisions():
+    if precision not in (*supported_precisions(), "int8"):
         raise UsageError(
             f"a processor that computes in {precision}",
             found=str(_core().get_property("CPU", "FULL_DEVICE_NAME")),
@@ -69,6 +71,29 @@ def compile_graph(
         compiled = _core().compile_model(build(), "CPU", options)
         _keep(file, compiled)
     return compiled
+
+
+def read_quantised(files: tuple[bytes, bytes] | None, dtype: type[np.generic]) -> ov.Model:
+    """A quantised graph from its XML and weights, for images of `dtype`.
+
+    Raises:
+        WeightsError: There is none, or it cannot be read.
+    """
+    try:
+        if files is None:
+            raise ValueError("none")
+        model = _core().read_model(*files)
+    except (RuntimeError, ValueError) as error:
+        raise WeightsError(
+            "a quantised graph for int8",
+            found=str(error),
+            fix="export the bundle again with --precision int8",
+        ) from error
+    if dtype is np.uint8:
+        prepared = ov.preprocess.PrePostProcessor(model)
+        prepared.input().tensor().set_element_type(ov.Type.u8)
+        model = prepared.build()
+    return model
 
 
 def _read(file: Path, options: dict[str, str]) -> ov.CompiledModel | None:

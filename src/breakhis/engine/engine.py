@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from openvino import opset13 as ops
 
 from breakhis.config import ModelConfig, tapped_layers
-from breakhis.engine.compiled import Precision, compile_graph, settings
+from breakhis.engine.compiled import Precision, compile_graph, read_quantised, settings
 from breakhis.engine.graph import Graph, Weights, build_graph
 from breakhis.errors import UsageError
 from breakhis.files import hash_json
@@ -26,16 +26,18 @@ class EngineOptions:
     """How an engine computes.
 
     Attributes:
-        precision: Arithmetic of the backbone.
+        precision: Arithmetic of the backbone; int8 concerns `predict` alone.
         threads: Cores to use; all by default.
         batch: Images in one pass; larger arrays are cut into such batches.
         cache_key: A hash of the weights. Where it is given, compiled graphs are kept in the cache folder.
+        quantised: XML and weights (OpenVINO IR) of the graph of probabilities, for int8.
     """
 
     precision: Precision = "float32"
     threads: int | None = None
     batch: int = 32
     cache_key: str | None = None
+    quantised: tuple[bytes, bytes] | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
@@ -144,12 +146,19 @@ class Engine:
         if slot not in self._compiled:
             key = self.options.cache_key
             name = (
-                None if key is None else hash_json([key, self.model.model_dump(mode="json"), self.size, slot])
+                None
+                if key is None
+                else hash_json([key, self.model.model_dump(mode="json"), self.size, slot, self._int8(kind)])
             )
             self._compiled[slot] = compile_graph(lambda: self._build(kind, dtype), self._settings, key=name)
         return self._compiled[slot]
 
+    def _int8(self, kind: str) -> bool:
+        return self.options.precision == "int8" and kind == "probabilities"
+
     def _build(self, kind: str, dtype: np.dtype[Any]) -> ov.Model:
+        if self._int8(kind):
+            return read_quantised(self.options.quantised, dtype.type)
         weights = self._weights() if callable(self._weights) else self._weights
         graph = build_graph(self.model, weights, size=self.size, dtype=dtype.type)
         outputs = _outputs(graph, kind)

@@ -2,7 +2,8 @@
 
 from breakhis.export.export import FORMATS, check_new, export_model
 from breakhis.export.parity import FLOAT32_BAR, Agreement, compare
-from breakhis.export.sample import Sample, run_sample, sample_of
+from breakhis.export.precisions import with_parity
+from breakhis.export.sample import Sample, run_sample, sample_of, split_sample, spread
 
 __all__ = [
     "FLOAT32_BAR",
@@ -14,4 +15,7 @@ __all__ = [
     "export_model",
     "run_sample",
     "sample_of",
+    "split_sample",
+    "spread",
+    "with_parity",
 ]

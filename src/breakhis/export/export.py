@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from breakhis.bundle import Bundle
 from breakhis.errors import CheckFailedError, MissingExtraError, UsageError
-from breakhis.export.ir import answer_ir, test_views, write_ir
+from breakhis.export.ir import answer_ir, write_ir
 from breakhis.export.parity import FLOAT32_BAR, Agreement, compare
 from breakhis.export.sample import Sample
 from breakhis.files import atomic_file, atomic_folder, write_json
@@ -157,7 +157,7 @@ def _card(
             "type": "float32",
             "shape": ["any", len(bundle.taxonomy)],
             "calibration": f"in the graph, temperature {bundle.temperature:.6g}",
-            "test_views": test_views(bundle),
+            "test_views": bundle.config.model.test_views,
         },
         "parity": {"reference": reference, "sample": sample.to_json(), **agreement.to_json()},
         "model": bundle.describe(),

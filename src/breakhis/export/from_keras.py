@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from breakhis.bundle import Bundle
-from breakhis.export.ir import test_views
 from breakhis.model.network import build_network
 from breakhis.model.weights import set_weights
 
@@ -24,20 +23,22 @@ _BATCH: Final = 16
 def write_from_keras(bundle: Bundle, path: Path, kind: KerasFormat) -> None:
     """Export a bundle's network, float32 images in 0-255 to calibrated probabilities."""
     with _output_to_stderr():
-        network = calibrated_network(bundle, views=test_views(bundle))
+        network = calibrated_network(bundle)
         network(np.zeros((1, bundle.size, bundle.size, 3), np.float32))  # Keras exports what was called once
         network.export(path, format=kind, verbose=False)
 
 
-def calibrated_network(bundle: Bundle, *, views: int) -> keras.Model:
+def calibrated_network(bundle: Bundle) -> keras.Model:
     """The network of a bundle with its test views and its calibration inside."""
-    network = build_network(bundle.config.model, size=bundle.size, classes=len(bundle.taxonomy))
+    taxonomy, model = bundle.taxonomy, bundle.config.model
+    network = build_network(model, size=bundle.size, classes=len(taxonomy), benign=taxonomy.benign_first)
     set_weights(network, bundle.weights())
+    views = model.test_views
     image = keras.Input(network.input.shape[1:], name="image")
     answers = network(_views(image, views) if views > 1 else image)
     logarithms = keras.ops.log(keras.ops.maximum(answers, _LEAST))
     if views > 1:
-        logarithms = keras.ops.mean(keras.ops.reshape(logarithms, (views, -1, len(bundle.taxonomy))), axis=0)
+        logarithms = keras.ops.mean(keras.ops.reshape(logarithms, (views, -1, len(taxonomy))), axis=0)
     probabilities = keras.ops.softmax(logarithms / bundle.temperature)
     return keras.Model(image, {"probabilities": probabilities}, name="breakhis")
 

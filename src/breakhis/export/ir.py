@@ -20,7 +20,7 @@ _BATCH: Final = 16
 def write_ir(bundle: Bundle, folder: Path) -> None:
     """Make the folder of `model.xml` and `model.bin`: float32 images in 0-255 to calibrated probabilities."""
     folder.mkdir()
-    ov.save_model(calibrated_graph(bundle, views=test_views(bundle)), folder / FILE, compress_to_fp16=False)
+    ov.save_model(calibrated_graph(bundle), folder / FILE, compress_to_fp16=False)
 
 
 def answer_ir(folder: Path, images: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -30,15 +30,10 @@ def answer_ir(folder: Path, images: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.concatenate([compiled(part)[0] for part in parts])
 
 
-def test_views(bundle: Bundle) -> int:
-    """Flips and quarter turns of an image that the model's answer is the mean over; 1 for the image alone."""
-    return int(bundle.manifest["model"].get("test_views", 1))
-
-
-def calibrated_graph(bundle: Bundle, *, views: int) -> ov.Model:
+def calibrated_graph(bundle: Bundle) -> ov.Model:
     """The network of a bundle with its test views and its calibration inside."""
     graph = build_graph(bundle.config.model, bundle.weights(), size=bundle.size, dtype=np.float32)
-    image = graph.image
+    views, image = bundle.config.model.test_views, graph.image
     if views > 1:
         image = ops.parameter(graph.image.get_partial_shape(), np.float32, name="image")
         graph.image.output(0).replace(_views(image.output(0), views))

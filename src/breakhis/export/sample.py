@@ -87,7 +87,7 @@ def sample_of(model: Path | None, bundle: Bundle, data: Path | None = None) -> S
             return found
     elif data is not None:
         catalog = scan(data, sizes=False)
-        return _real(catalog, _spread(np.arange(len(catalog), dtype=np.int64)), bundle)
+        return _real(catalog, spread(np.arange(len(catalog), dtype=np.int64)), bundle)
     return _painted(bundle)
 
 
@@ -102,19 +102,26 @@ def run_sample(
     root = data or Path(run.status()["data"])
     catalog = Catalog.from_rows(root, read_manifest(run.catalog_file)[1], taxonomy=bundle.taxonomy)
     split = Split.load(run.split_file, catalog)
-    rows = _spread(split.indices(subset), most)
+    rows = spread(split.indices(subset), most)
     missing = [file for row in rows.tolist() if not (file := catalog.file(row)).is_file()]
-    if not missing:
-        sample = _real(catalog, rows, bundle)
-        return Sample(sample.images, sample.table, "real", subset, split.unit, split.leakage.verdict)
-    if data is not None:
+    if missing and data is None:
+        return None
+    if missing:
         raise DataError(
             f"the images of {run.folder} below {data}", found=f"no {missing[0]}", fix="check --data"
         )
-    return None
+    return split_sample(catalog, split, subset, rows=rows, images=_decoded(catalog, rows, bundle.size))
 
 
-def _spread(rows: IntArray, most: int = IMAGES) -> IntArray:
+def split_sample(
+    catalog: Catalog, split: Split, subset: Subset, *, rows: IntArray, images: NDArray[np.uint8]
+) -> Sample:
+    """The sample of decoded images (N, size, size, 3), which are `rows` (N,) of a catalog."""
+    return Sample(images, _table(catalog, rows), "real", subset, split.unit, split.leakage.verdict)
+
+
+def spread(rows: IntArray, most: int = IMAGES) -> IntArray:
+    """At most `most` of some rows, at even distances."""
     chosen: IntArray = rows[np.linspace(0, len(rows) - 1, min(most, len(rows))).round().astype(np.int64)]
     return chosen
 
@@ -126,13 +133,20 @@ def _real(catalog: Catalog, rows: IntArray, bundle: Bundle) -> Sample:
             found=", ".join(catalog.taxonomy.codes),
             fix="use the data that the model was made for",
         )
+    return Sample(_decoded(catalog, rows, bundle.size), _table(catalog, rows), "real")
+
+
+def _decoded(catalog: Catalog, rows: IntArray, size: int) -> NDArray[np.uint8]:
     images = []
-    for decoded in decode_stream([catalog.file(row) for row in rows.tolist()], size=bundle.size):
+    for decoded in decode_stream([catalog.file(row) for row in rows.tolist()], size=size):
         if isinstance(decoded, ImageError):
             raise decoded
         images.append(decoded)
-    nothing = np.zeros((len(rows), len(bundle.taxonomy)))
-    return Sample(np.stack(images), Predictions.of_catalog(catalog, rows, nothing), "real")
+    return np.stack(images)
+
+
+def _table(catalog: Catalog, rows: IntArray) -> Predictions:
+    return Predictions.of_catalog(catalog, rows, np.zeros((len(rows), len(catalog.taxonomy))))
 
 
 def _painted(bundle: Bundle) -> Sample:

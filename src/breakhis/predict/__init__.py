@@ -1,11 +1,11 @@
 """The fast runtime: from images to Predictions without TensorFlow."""
 
+from breakhis.predict.precision import INT8_MEMBERS, available_precisions, choose_precision
 from breakhis.predict.predictor import (
     BATCH,
     EngineName,
     Predictor,
     calibrate,
-    faithful_precision,
     image_files,
     open_model,
 )
@@ -14,11 +14,13 @@ from breakhis.predict.streaming import write_predictions
 
 __all__ = [
     "BATCH",
+    "INT8_MEMBERS",
     "EngineName",
     "Predictor",
     "answer_table",
+    "available_precisions",
     "calibrate",
-    "faithful_precision",
+    "choose_precision",
     "image_files",
     "open_model",
     "write_predictions",

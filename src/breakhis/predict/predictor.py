@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 from breakhis.bundle import SHIPPED_MODEL, Bundle
 from breakhis.catalog.names import parse_file
 from breakhis.catalog.scan import find_images
-from breakhis.engine import Engine, EngineOptions, Precision, supported_precisions
+from breakhis.engine import Engine, EngineOptions, Precision
 from breakhis.errors import BundleError, DataError, ImageError, MissingExtraError, UsageError
 from breakhis.images.decode import resize
 from breakhis.images.stream import decode_stream
+from breakhis.predict.precision import INT8_MEMBERS, choose_precision
 from breakhis.predictions import FloatArray, Predictions
 from breakhis.runs import Run
 from breakhis.taxonomy import Taxonomy
@@ -71,7 +72,7 @@ class Predictor:
         Raises:
             BundleError: The bundle is missing, cut or altered.
             RunError: The folder is not a finished run.
-            UsageError: This processor, or Keras, lacks the precision.
+            UsageError: This processor, the bundle or Keras lacks the precision, or it was not found faithful.
             MissingExtraError: Keras is asked for and not installed.
         """
         bundle = open_model(Path(model) if model is not None else None)
@@ -79,10 +80,18 @@ class Predictor:
             if precision not in (None, "float32"):
                 raise UsageError("float32 with Keras", found=precision, fix="use the engine openvino")
             return cls(bundle, _keras(bundle), "float32")
-        chosen = precision or faithful_precision(bundle)
-        options = EngineOptions(precision=chosen, batch=BATCH, cache_key=bundle.weights_hash)
+        return cls.of(bundle, choose_precision(bundle, precision))
+
+    @classmethod
+    def of(cls, bundle: Bundle, precision: Precision) -> "Predictor":
+        """An opened bundle in the engine, in a precision that may not have been found faithful."""
+        key, quantised = bundle.weights_hash, None
+        if precision == "int8":
+            xml, binary = (bundle.members[name] for name in INT8_MEMBERS)
+            key, quantised = bundle.hash, (xml, binary)
+        options = EngineOptions(precision=precision, batch=BATCH, cache_key=key, quantised=quantised)
         return cls(
-            bundle, Engine(bundle.config.model, bundle.weights, size=bundle.size, options=options), chosen
+            bundle, Engine(bundle.config.model, bundle.weights, size=bundle.size, options=options), precision
         )
 
     @property
@@ -232,13 +241,6 @@ def image_files(paths: Sequence[Path]) -> list[Path]:
             raise DataError(f"images below {path}", found="none", fix="pass image files, or their folder")
         files.extend(path / name for name in found)
     return files
-
-
-def faithful_precision(bundle: Bundle) -> Precision:
-    """The fastest precision of this processor that the bundle found faithful; float32 always is."""
-    parity = bundle.manifest["parity"]
-    faithful = [name for name in supported_precisions() if parity.get(name, {}).get("faithful")]
-    return faithful[-1] if faithful else "float32"
 
 
 def calibrate(probabilities: NDArray[np.floating], temperature: float) -> FloatArray:

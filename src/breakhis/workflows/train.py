@@ -4,10 +4,13 @@ import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
+import keras
+
 from breakhis.bundle import Bundle, BundleContents
 from breakhis.config import TrainConfig, tapped_layers
 from breakhis.evaluate import Evaluation, evaluate
 from breakhis.explain.ablation import Division, ablate
+from breakhis.export import split_sample, spread, with_parity
 from breakhis.files import hash_json
 from breakhis.predict import Predictor
 from breakhis.predictions import Predictions
@@ -49,6 +52,7 @@ def train(
     learned.trained.network.save(run.keras_file)
     Bundle.write(run.bundle_file, _contents(job, learned, evaluation))
     _save_ablation(job, run, learned.test)
+    _measure_precisions(run, job)
     run.write_status(
         {
             "kept_epoch": learned.trained.kept_epoch,
@@ -79,6 +83,15 @@ def _save_ablation(job: Job, run: Run, test: Predictions) -> None:
     division = Division(job.split.unit, job.split.leakage.verdict, seed=job.config.seed)
     predictor = Predictor.load(run.bundle_file, precision="float32")
     ablate(predictor, batches, test, division=division).save(run.ablation_file)
+
+
+def _measure_precisions(run: Run, job: Job) -> None:
+    """Add to the bundle how faithful and fast each precision is, on validation images."""
+    keras.config.set_dtype_policy("float32")  # the reference, whatever the training computed in
+    rows = spread(job.split.indices("validation"))
+    images = job.store.read(rows)
+    sample = split_sample(job.catalog, job.split, "validation", rows=rows, images=images)
+    Bundle.write(run.bundle_file, with_parity(Bundle.open(run.bundle_file), sample))
 
 
 def _contents(job: Job, learned: Learned, evaluation: Evaluation) -> BundleContents:
