@@ -244,7 +244,9 @@ def test_no_answer_is_given_with_its_reason(
         for card in page.locator(".card").all():
             expect(card.locator(".finding")).to_have_text("No answer")
             expect(card.locator(".sure")).to_have_text("")
-            expect(card.locator(".reason")).to_contain_text("Undecided between F and PT")
+            expect(card.locator(".reason")).to_contain_text(
+                "Undecided between F and PT (fibroadenoma, phyllodes tumour)."
+            )
             expect(card.locator(".bars.muted table")).to_have_count(2)
         expect(page.locator("#tally")).to_have_text("0 images answered, 2 without an answer")
         with page.expect_download() as download:

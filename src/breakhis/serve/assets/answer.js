@@ -29,6 +29,12 @@ const groups = setup.malignant.length
 
 const groupOf = (code) => groups.find(([, codes]) => codes.includes(code))[0];
 
+/** A reason, the classes that it names by their codes spelt out. */
+function spelt(reason) {
+  const codes = reason.match(/ between (\w+) and (\w+)$/)?.slice(1) ?? [];
+  return codes.length ? `${reason} (${codes.map(className).join(", ")})` : reason;
+}
+
 /** Fill a card with the subtype, how sure it is, and eight bars in their groups with the groups' sums. */
 export function showAnswer(card, row) {
   const finding = card.querySelector(".finding");
@@ -39,7 +45,9 @@ export function showAnswer(card, row) {
   sure.textContent = row.abstain ? "" : `Confidence ${percent(row.confidence)}${malignant}`;
   const why = card.querySelector(".reason");
   why.hidden = !row.abstain;
-  why.textContent = row.abstain ? `${capital(row.reason)}. What the network computed is shown below and is not an answer.` : "";
+  why.textContent = row.abstain
+    ? `${capital(spelt(row.reason))}. What the network computed is shown below and is not an answer.`
+    : "";
   const bars = card.querySelector(".bars");
   bars.classList.toggle("muted", row.abstain);
   bars.replaceChildren(...groups.map(([name, codes]) => groupTable(name, codes, row)));

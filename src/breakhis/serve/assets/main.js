@@ -140,9 +140,12 @@ function tally() {
   if (setup.malignant.length && answered.length) {
     parts.push(`${answered.filter((row) => row.malignant > 0.5).length} of them as malignant`);
   }
-  const [silent, unread] = [rows.length - answered.length, entries.length - rows.length];
+  const silent = rows.length - answered.length;
+  const lost = entries.filter((entry) => entry.lost).length;
+  const unread = entries.length - rows.length - lost;
   if (silent) parts.push(`${silent} without an answer`);
   if (unread) parts.push(`${unread} not read`);
+  if (lost) parts.push(`${lost} still to be answered`);
   return parts.join(", ");
 }
 
