@@ -26,6 +26,7 @@ METRIC = {"value": 0.41, "ci95": [0.33, 0.49]}
 CLEAN = {"unit": "case", "leakage": {"verdict": "clean"}}
 METRICS = {
     **dict.fromkeys(("macro_f1", "accuracy", "malignancy_accuracy"), METRIC),
+    "repeated": {"folds": 5, "seeds": [0, 1, 2], "values": {}},
     **{"images": 1234, "patients": 15, "cases": 14, "per_class": {}, **CLEAN},
 }
 
@@ -40,7 +41,7 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def predictor(tmp_path_factory: pytest.TempPathFactory) -> Predictor:
-    split = {"hash": "0" * 64, "seed": 0, "warnings": [], **CLEAN}
+    split = {"hash": "0" * 64, "seed": 0, "warnings": [], "policy": {}, **CLEAN}
     bundle = tmp_path_factory.mktemp("model") / "bundle.zip"
     return Predictor.load(write_bundle(bundle, metrics=METRICS, split=split, temperature=2.0))
 
@@ -285,7 +286,9 @@ def test_a_service_that_stopped_is_said_and_tried_again(
 def test_the_banner_stays_and_tells_the_split(page: Page, three: list[Path]) -> None:
     banner = page.locator(".banner")
     expect(banner).to_contain_text("Research use only. Not a medical device.")
-    expect(banner).to_contain_text("by case, on 1,234 images of 14 cases: macro F1 0.41 [0.33, 0.49]")
+    expect(banner).to_contain_text(
+        "by case, on 1,234 images of 14 cases, 5 folds, mean of 3 seeds: macro F1 0.41 [0.33, 0.49]"
+    )
     assert banner.locator("button").count() == 0
     upload(page, three)
     page.evaluate("scrollTo(0, document.body.scrollHeight)")

@@ -26,7 +26,7 @@ class Limits:
     request_bytes: int = 256 * 2**20
     held_bytes: int = 2**30
     waiting: int = 512
-    seconds: float = 60.0
+    seconds: float = 120.0
 
 
 class Budget:

@@ -123,8 +123,10 @@ def measured(bundle: Bundle) -> dict[str, Any] | None:
     if not found or unit is None:
         return None
     verdict = _VERDICTS[bundle.describe()["leakage"]]
+    repeated = metrics.get("repeated")
+    folds = f", {repeated['folds']} folds, mean of {len(repeated['seeds'])} seeds" if repeated else ""
     return {
-        "where": f"on {metrics['images']:,} images of {metrics['cases']:,} cases",
+        "where": f"on {metrics['images']:,} images of {metrics['cases']:,} cases{folds}",
         "metrics": found,
         "verdict": f"In brackets 95 % intervals over cases; {verdict}.",
     }

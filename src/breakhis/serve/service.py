@@ -27,6 +27,9 @@ Answer = Predictions | ImageError
 """Of one upload: a table of one row, or why it cannot be read."""
 
 _WAIT_SECONDS: Final = 0.004
+_LEAST_BATCH: Final = 4
+"""Images in a batch of a model that looks at each several times: enough for the engine, and soon answered."""
+
 _PREVIEW_SIDE: Final = 1024
 
 
@@ -51,8 +54,13 @@ class Service:
         self.ready = False
         self._decoding = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="decode")
         self._computing = ThreadPoolExecutor(1, thread_name_prefix="engine")
+        views = predictor.bundle.config.model.test_views
         self._batcher = Batcher(
-            self._compute, self._computing, most=BATCH, wait=_WAIT_SECONDS, observe=self.metrics.batch
+            self._compute,
+            self._computing,
+            most=max(_LEAST_BATCH, BATCH // views),
+            wait=_WAIT_SECONDS,
+            observe=self.metrics.batch,
         )
 
     @asynccontextmanager
