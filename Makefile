@@ -26,9 +26,12 @@ lint: setup ## ruff, its formatter and mypy
 slow: setup ## the tests that take minutes
 	$(BIN)/python -m pytest -m slow
 
+bench: setup ## measure speed next to its peers and write docs/benchmarks.md; BENCH="--data DATA --weights FILE"
+	$(BIN)/python -m breakhis bench --out docs/benchmarks.md $(BENCH)
+
 lock: setup ## renew requirements/dev.txt from pyproject.toml (wheels only, hashed, no index address)
 	$(BIN)/uv pip compile pyproject.toml --extra train --extra export --group dev \
 	  --universal --python-version 3.11 --only-binary :all: --generate-hashes \
 	  --no-emit-index-url --no-header --no-annotate --quiet --output-file requirements/dev.txt
 
-.PHONY: help setup demo test lint slow lock
+.PHONY: help setup demo test lint slow bench lock

@@ -33,6 +33,7 @@ COMMANDS: dict[str, str] = {
     "serve": "Classify images in a web page and over REST.",
     "export": "Write a trained model in another format, with its parity figure.",
     "report": "Write the self-contained page of a run.",
+    "bench": "Measure speed and memory next to what you would use instead.",
 }
 """Every command and its line in `breakhis --help`, in the order shown there."""
 
