@@ -93,8 +93,7 @@ class FeatureBatches(keras.utils.PyDataset):  # type: ignore[misc]
         batch_size: int,
     ) -> None:
         super().__init__()
-        self._tables = [view.table() for view in views]
-        self._layout, self._targets = layout, targets
+        self._views, self._layout, self._targets = views, layout, targets
         self._order, self._batch_size = order, batch_size
 
     def __len__(self) -> int:
@@ -102,6 +101,9 @@ class FeatureBatches(keras.utils.PyDataset):  # type: ignore[misc]
 
     def __getitem__(self, index: int) -> tuple[dict[str, FloatArray], FloatArray, FloatArray]:
         chosen = slice(index * self._batch_size, (index + 1) * self._batch_size)
-        rows, views = self._order.rows[chosen], self._order.views[chosen]
-        packed = np.stack([self._tables[view][row] for view, row in zip(views, rows, strict=True)])
+        rows, shown = self._order.rows[chosen], self._order.views[chosen]
+        packed = np.empty((len(rows), self._layout.width), np.float32)
+        for view in np.unique(shown):
+            # Read anew each time: the system counts what was touched of a lasting mapping as memory.
+            packed[shown == view] = self._views[view].read(rows[shown == view])
         return self._layout.unpack(packed), self._targets.one_hot[rows], self._targets.weights[rows]
