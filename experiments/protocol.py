@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from breakhis.predictions import Predictions
 from breakhis.splits.make import make_folds
 from experiments.data import CACHE, FOLDS, Ints, folds, load
 from experiments.heads import CLASSES, Array
-from experiments.recipe import Recipe, answer
+from experiments.recipe import Recipe, answer, regrouped
 
 SEEDS = (0, 1, 2)
 INNER = 4
@@ -69,6 +69,10 @@ def out_of_fold(fit: Fit, *, unit: str = "case", nested: bool = True) -> OutOfFo
 
 def of_recipe(recipe: Recipe, *, unit: str = "case", nested: bool = True) -> OutOfFold:
     """A recipe's answers, kept in the cache folder."""
+    if recipe.top:
+        experts = of_recipe(replace(recipe, top=None), unit=unit, nested=nested)
+        top = of_recipe(Recipe((recipe.top,)), unit=unit, nested=nested)
+        return OutOfFold(regrouped(experts.outer, top.outer), regrouped(experts.inner, top.inner))
     key = [asdict(recipe), unit, list(SEEDS)]
     files = [CACHE / "oof" / f"{hash_json([*key, *more])[:24]}.npz" for more in ([], ["outer only"])]
     file = files[0] if nested or files[0].exists() else files[1]

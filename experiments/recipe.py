@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from scipy.special import log_softmax, logsumexp
@@ -66,7 +66,7 @@ def answer(recipe: Recipe, train: Ints, test: Ints) -> Array:
     shares = recipe.shares or (1.0,) * len(recipe.experts)
     parts = [
         share * _expert(expert, rows, test)
-        for rows in _bags(train, recipe.bags, recipe.bagged)
+        for rows in bags(train, recipe.bags, recipe.bagged)
         for share, expert in zip(shares, recipe.experts, strict=True)
     ]
     scores = np.sum(parts, axis=0) / (sum(shares) * max(recipe.bags, 1))
@@ -75,15 +75,20 @@ def answer(recipe: Recipe, train: Ints, test: Ints) -> Array:
         pairs = np.unique(np.stack([data.labels[train].astype(str), data.cases[train]]), axis=1)[0]
         counts = np.bincount(pairs.astype(np.int64), minlength=scores.shape[1])
         scores = scores + recipe.tilt * np.log(np.maximum(counts, 0.5) / counts.sum())
-    if recipe.top:
-        groups = _expert(recipe.top, train, test)
-        for mask in (MALIGNANT, ~MALIGNANT):
-            change = logsumexp(groups[:, mask], axis=1) - logsumexp(scores[:, mask], axis=1)
-            scores[:, mask] += change[:, None]
-    return np.asarray(log_softmax(scores, axis=1))
+    scores = np.asarray(log_softmax(scores, axis=1))
+    return np.asarray(regrouped(scores, _expert(recipe.top, train, test))) if recipe.top else scores
 
 
-def _bags(train: Ints, count: int, share: float) -> list[Ints]:
+def regrouped(scores: Any, top: Any) -> Any:
+    """Log-probabilities (..., C) of `scores` within benign and malignant, of `top` between the two."""
+    result = scores.copy()
+    for mask in (MALIGNANT, ~MALIGNANT):
+        within = scores[..., mask] - logsumexp(scores[..., mask], axis=-1, keepdims=True)
+        result[..., mask] = within + logsumexp(top[..., mask], axis=-1, keepdims=True)
+    return result
+
+
+def bags(train: Ints, count: int, share: float) -> list[Ints]:
     """The rows of a random share of each class's cases, at least one, `count` times."""
     if not count:
         return [train]

@@ -17,6 +17,7 @@ HEADINGS = {
     "selection": "Chosen by nested validation",
     "leaders": "Leading recipes",
     "product": "The product's own cross-validation",
+    "calibration": "Calibration without inner folds",
     "by-image": "The same recipes, split by image (for the twin table only: such a split leaks)",
     "bags": "Bags: fits on parts of the cases, averaged",
     "taps": "Taps",
