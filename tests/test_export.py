@@ -4,6 +4,7 @@ import json
 import sys
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import pytest
 from numpy.typing import NDArray
 
 import breakhis.export.export
+import breakhis.export.parity
 from breakhis.bundle import Bundle
 from breakhis.cli import run
 from breakhis.config import ImageConfig, ModelConfig, TrainConfig
@@ -21,6 +23,7 @@ from breakhis.errors import CheckFailedError, DataError, MissingExtraError
 from breakhis.export import Sample, compare, export_model, sample_of
 from breakhis.export.from_keras import answer_litert, answer_onnx, answer_saved_model, calibrated_network
 from breakhis.export.ir import answer_ir, calibrated_graph
+from breakhis.export.quantise import with_int8
 from breakhis.predict import Predictor
 from breakhis.predictions import Predictions
 from model_weights import write_bundle
@@ -207,3 +210,23 @@ def test_agreement_counts_answers_and_names_the_metrics_that_moved() -> None:
     many = compare(answers(truth, [*wrong[:-40], *[(label + 1) % 8 for label in wrong[-40:]]]), reference)
     assert not many.faithful
     assert "accuracy" in many.moved
+
+
+def test_int8_is_calibrated_judged_and_chosen_only_where_it_is_faithful(
+    bundle: Bundle, sample: Sample, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_keras: None
+) -> None:
+    unlabelled = replace(sample, table=replace(sample.table, truth=np.full(len(sample.images), -1)))
+    contents = with_int8(bundle, sample, unlabelled)
+    path = tmp_path / "int8.zip"
+    Bundle.write(path, contents)
+    record = Bundle.open(path).manifest["parity"]["int8"]
+    assert record["faithful"]
+    assert record["images_per_second"] > 0
+    predictor = Predictor.load(path, precision="int8")
+    exact = Predictor.load(path, precision="float32").predict_proba(sample.images)
+    difference = np.abs(predictor.predict_proba(sample.images) - exact).max()
+    assert difference == pytest.approx(record["max_difference"], abs=1e-3)
+    assert 0 < difference < 0.2
+    monkeypatch.setattr(breakhis.export.parity, "TOP1_BAR", 1.1)
+    with pytest.raises(CheckFailedError, match=r"int8 to give 99 % of the .* nothing was written"):
+        with_int8(bundle, sample, unlabelled)

@@ -198,3 +198,25 @@ def test_a_killed_process_leaves_no_csv_and_the_next_one_finishes(
     assert part.exists()
     subprocess.run(command, check=True, capture_output=True)
     assert Predictions.load(out).paths.tolist() == many
+
+
+def test_a_single_answer_imports_only_what_it_needs(images: Path, model: Path) -> None:
+    script = (
+        "import sys; from breakhis.cli import run; status = run(sys.argv[1:]); "
+        "print(*sys.modules, file=sys.stderr); sys.exit(status)"
+    )
+    arguments = ["predict", str(min(images.iterdir())), "--model", str(model)]
+    done = subprocess.run(
+        [sys.executable, "-c", script, *arguments], capture_output=True, text=True, check=True
+    )
+    unneeded = {
+        "rich",
+        "sklearn",
+        "scipy",
+        "matplotlib",
+        "tensorflow",
+        "jinja2",
+        "openvino.tools.ovc",
+        "absl",
+    }
+    assert unneeded.isdisjoint(done.stderr.split())

@@ -1,7 +1,7 @@
 """`breakhis export`."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -22,9 +22,12 @@ if TYPE_CHECKING:
 )
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="New file, folder or zip.")
 @click.option("--half", is_flag=True, help="Bundle: store kernels in half precision, at half the size.")
+@click.option(
+    "--precision", type=click.Choice(["int8"]), help="Bundle: add a quantised graph, if it is faithful."
+)
 @click.option("--data", type=click.Path(path_type=Path), help="Images to check on [those of the run].")
 @json_option
-def command(run: Path, kind: str, out: Path, *, half: bool, data: Path | None, as_json: bool) -> None:
+def command(run: Path, kind: str, out: Path, **options: Any) -> None:
     """Write a trained model in another format, with its parity figure.
 
     RUN is the folder of a finished run, or a bundle zip. A bundle loads without running code from it; onnx
@@ -35,20 +38,24 @@ def command(run: Path, kind: str, out: Path, *, half: bool, data: Path | None, a
     \b
     Example: breakhis export run --format bundle --out model.zip
              breakhis export run --format onnx --out model.onnx
+             breakhis export run --precision int8 --out quantised.zip
     """
     from breakhis.bundle import Bundle
     from breakhis.export import check_new, export_model, sample_of
     from breakhis.predict import open_model
 
+    half, precision, data = options["half"], options["precision"], options["data"]
+    as_json = options["as_json"]
     check_new(out)
     bundle = open_model(run)
     if kind == "bundle":
-        Bundle.write(out, _measured(run, bundle, data), half=half)
+        contents = _quantised(run, bundle, data) if precision else _measured(run, bundle, data)
+        Bundle.write(out, contents, half=half)
         written = Bundle.open(out)
         emit({"out": str(out), "format": kind, "hash": written.hash}, written.summary(), as_json=as_json)
         return
-    if half:
-        raise click.UsageError("--half is for the format bundle.")
+    if half or precision:
+        raise click.UsageError("--half and --precision are for the format bundle.")
     sample = sample_of(run, bundle, data)
     exported = export_model(bundle, kind, out, sample=sample)
     text = f"{out}: {exported.agreement.summary()}\non {sample.summary()}; details in {exported.card}"
@@ -64,3 +71,24 @@ def _measured(model: Path, bundle: "Bundle", data: Path | None) -> "BundleConten
     if sample is None and data is not None:
         sample = sample_of(model, bundle, data)
     return bundle.contents() if sample is None else with_parity(bundle, sample)
+
+
+def _quantised(model: Path, bundle: "Bundle", data: Path | None) -> "BundleContents":
+    """The contents with an int8 graph: calibrated on training images, judged on validation images."""
+    from breakhis.errors import UsageError
+    from breakhis.export import run_sample
+    from breakhis.export.quantise import with_int8
+    from breakhis.runs import Run
+
+    if not model.is_dir():
+        raise UsageError("the folder of a run for int8", found=str(model), fix="its split names the images")
+    run = Run.open(model)
+    train = run_sample(run, bundle, subset="train", data=data)
+    validation = run_sample(run, bundle, subset="validation", data=data)
+    if train is None or validation is None:
+        raise UsageError(
+            "the images of the run, to quantise on",
+            found="they lie there no more",
+            fix="name them with --data",
+        )
+    return with_int8(bundle, train, validation)

@@ -1,5 +1,7 @@
 """`breakhis predict`: classify images."""
 
+import importlib
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +39,7 @@ def command(images: tuple[Path, ...], **options: Any) -> None:
     Example: breakhis predict slide.png
              breakhis predict slides/ --out predictions.csv --pool patient
     """
+    _import_engine()
     from breakhis.predict import Predictor, answer_table, image_files
 
     bad: list[str] = []
@@ -66,6 +69,21 @@ def command(images: tuple[Path, ...], **options: Any) -> None:
         text.append(answer_table(pooled, of=options["pool"]))
     text.append(_footer(predictor, len(answers), bad))
     emit(result, "\n\n".join(text), as_json=options["as_json"])
+
+
+def _import_engine() -> None:
+    """Import OpenVINO without its model converters, which it does without where they cannot be imported.
+
+    They and their telemetry are a third of all that a single answer imports. The program has no use for them;
+    a library must not hide them from its user, so this is done here alone.
+    """
+    converters = "openvino.tools.ovc"
+    if "openvino" not in sys.modules:
+        sys.modules[converters] = None  # type: ignore[assignment]
+        try:
+            importlib.import_module("openvino")
+        finally:
+            del sys.modules[converters]
 
 
 def _write(predictor: Any, files: list[Path], out: Path, *, on_bad: Any) -> "Predictions":
