@@ -16,7 +16,7 @@ BEGIN, END = "<!-- results: experiments/write_table.py -->", "<!-- end of result
 HEADINGS = {
     "selection": "Chosen by nested validation",
     "leaders": "Leading recipes",
-    "product": "The product's own cross-validation",
+    "product": "The shipped recipe on eight views, features as the product caches them",
     "calibration": "Calibration without inner folds",
     "by-image": "The same recipes, split by image (for the twin table only: such a split leaks)",
     "bags": "Bags: fits on parts of the cases, averaged",
