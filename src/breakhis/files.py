@@ -6,13 +6,25 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from fnmatch import fnmatch
 from pathlib import Path
 
-from breakhis.errors import StorageError
+from breakhis.errors import RunError, StorageError
 
-_DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM}
+_DISK_ERRORS = {
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EFBIG,
+    errno.EROFS,
+    errno.EACCES,
+    errno.EPERM,
+    errno.EEXIST,  # a file where a folder should be made
+    errno.ENOTDIR,
+    errno.EISDIR,
+    errno.ENAMETOOLONG,
+}
 
 
 @contextmanager
@@ -89,6 +101,20 @@ def write_bytes(path: Path, content: bytes) -> None:
 def write_json(path: Path, value: object) -> None:
     """Write readable JSON atomically; NaN and infinity are refused (ValueError)."""
     write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
+
+
+def require_own(folder: Path, patterns: Iterable[str]) -> None:
+    """Raise RunError where `folder` is a file, or holds what is not hidden and matches none of `patterns`."""
+    if not folder.exists():
+        return
+    held = [path.name for path in folder.iterdir()] if folder.is_dir() else ["a file"]
+    foreign = [name for name in held if not any(fnmatch(name, pattern) for pattern in (".*", *patterns))]
+    if foreign:
+        raise RunError(
+            f"a new or empty folder at {folder}, or one to go on with",
+            found=", ".join(sorted(foreign)[:3]),
+            fix="choose another --out",
+        )
 
 
 def hash_file(path: Path) -> str:

@@ -1,12 +1,15 @@
 """A run directory: the only place that knows its file names, and whether it may be written."""
 
 import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from breakhis.config import TrainConfig, load_yaml_config
-from breakhis.errors import RunError
+from breakhis.errors import BreakhisError, RunError
 from breakhis.files import hash_json, storage_errors, write_json, write_text
 
 
@@ -157,6 +160,16 @@ class Run:
     def write_status(self, values: dict[str, Any]) -> None:
         """Merge `values` into the status."""
         write_json(self.status_file, {**self.status(), **values})
+
+    @contextmanager
+    def abandoned_unbegun(self) -> Iterator[None]:
+        """Remove the folder where the block refuses before an epoch was kept: there is nothing to resume."""
+        try:
+            yield
+        except BreakhisError:
+            if not self.history_file.exists():
+                shutil.rmtree(self.folder, ignore_errors=True)
+            raise
 
     def finish(self) -> None:
         """Mark the run as whole: `Run.open` accepts it from now on."""

@@ -76,6 +76,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run the program and return its exit status; errors are one line on stderr."""
+    # TensorFlow greets on stderr, from below Python's logging, before anything is computed.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     try:
         result = app.main(arguments, prog_name="breakhis", standalone_mode=False)
     except BreakhisError as error:

@@ -13,7 +13,7 @@ from breakhis.catalog.table import IntArray
 from breakhis.cli.options import progress_bar
 from breakhis.errors import DataError
 from breakhis.images.decode import Image
-from breakhis.images.store import Store, prepare
+from breakhis.images.store import Store, prepare_readable
 from breakhis.predict import Predictor
 from breakhis.splits import Leakage, Split
 
@@ -22,11 +22,11 @@ _CHUNK = 64
 
 @dataclass(frozen=True)
 class Labelled:
-    """Some images of a catalog.
+    """The images that are measured.
 
     Attributes:
-        catalog: All images of DATA.
-        rows: Those that are measured.
+        catalog: Those that were chosen, without the unreadable ones where these are skipped.
+        rows: Positions in `catalog`.
         unit: Unit of the split; "manual" without one.
         leakage: What stands on both sides; None where the training images are not known.
         store: The measured images, prepared.
@@ -49,6 +49,7 @@ def open_labelled(data: Path, predictor: Predictor, options: dict[str, Any]) -> 
 
     Raises:
         DataError: Images of other classes than the model's.
+        ImageError: Some files cannot be read, and `skip_bad` is off.
         SplitError: The split is not one of these images.
     """
     catalog = scan(data, skip_bad=options["skip_bad"], group_regex=options["group_regex"])
@@ -60,8 +61,13 @@ def open_labelled(data: Path, predictor: Predictor, options: dict[str, Any]) -> 
         )
     rows, unit, leakage = _chosen(catalog, options)
     with progress_bar("preparing") as progress:
-        store = prepare(catalog.select(rows), size=predictor.bundle.size, progress=progress)
-    return Labelled(catalog, rows, unit, leakage, store)
+        measured, store = prepare_readable(
+            catalog.select(rows),
+            size=predictor.bundle.size,
+            skip_bad=options["skip_bad"],
+            progress=progress,
+        )
+    return Labelled(measured, np.arange(len(measured), dtype=np.int64), unit, leakage, store)
 
 
 def _chosen(catalog: Catalog, options: dict[str, Any]) -> tuple[IntArray, str, Leakage | None]:

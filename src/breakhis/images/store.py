@@ -1,5 +1,6 @@
 """Prepared images on disk: decoded and resized once, read by every later epoch and run."""
 
+import logging
 import os
 import shutil
 import time
@@ -22,6 +23,7 @@ from breakhis.images.stream import decode_stream
 Progress = Callable[[int, int], None]
 """Called with how many are done and how many there are."""
 
+_log = logging.getLogger("breakhis")
 _FILE: Final = "images.npy"
 _LISTED: Final = 10
 _ABANDONED_SECONDS: Final = 3600
@@ -141,6 +143,24 @@ def prepare(
             _write(stream, catalog, size, progress)
             os.fsync(stream.fileno())
     return Store.open(target)
+
+
+def prepare_readable(
+    catalog: Catalog, *, size: int, skip_bad: bool, progress: Progress | None = None
+) -> tuple[Catalog, Store]:
+    """As `prepare`; with `skip_bad`, unreadable files are left out with a warning, and of the catalog too.
+
+    Raises:
+        UnreadableImagesError: Some images are not whole 8-bit RGB, and `skip_bad` is off or none is.
+    """
+    try:
+        return catalog, prepare(catalog, size=size, progress=progress)
+    except UnreadableImagesError as error:
+        if not skip_bad or len(error.rows) == len(catalog):
+            raise
+        _log.warning("%d unreadable files left out: %s", len(error.rows), error.found)
+        catalog = catalog.select(np.setdiff1d(np.arange(len(catalog)), error.rows))
+        return catalog, prepare(catalog, size=size, progress=progress)
 
 
 def _key(catalog: Catalog, size: int) -> str:

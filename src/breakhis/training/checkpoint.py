@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 from breakhis.errors import RunError
 from breakhis.files import atomic_file
@@ -38,7 +38,8 @@ def save_checkpoint(path: Path, model: keras.Model, progress: PhaseProgress) -> 
     """Write weights, optimizer state and progress as one atomic file."""
     tensors = {name: np.asarray(variable) for name, variable in _variables(model).items()}
     with atomic_file(path) as temporary:
-        save_file(tensors, temporary, metadata={"progress": json.dumps(asdict(progress))})
+        # Not save_file: it hides the operating system's refusal in an error of its own.
+        temporary.write_bytes(save(tensors, metadata={"progress": json.dumps(asdict(progress))}))
 
 
 def read_progress(path: Path) -> PhaseProgress | None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from breakhis.config import TrainConfig
 from breakhis.evaluate import Evaluation, evaluate
-from breakhis.files import hash_json, write_json
+from breakhis.files import hash_json, require_own, write_json
 from breakhis.predictions import Predictions
 from breakhis.runs import Run
 from breakhis.splits import Split
@@ -16,6 +16,8 @@ from breakhis.training.fit import Job
 from breakhis.training.loop import Listener
 from breakhis.workflows.learn import learn
 from breakhis.workflows.prepare import Prepared
+
+_OWN = ("fold-*", "predictions.csv", "crossval.json", "report.html")
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,7 @@ def cross_validate(
     Nothing of a test fold touches a choice: features come from a fixed backbone, and early stopping and
     temperature from validation groups inside the training part.
     """
+    require_own(folder, _OWN)
     parts, folds = [], []
     for fold in range(split.folds):
         listener.say(f"fold {fold + 1} of {split.folds}, split by {split.unit}")
@@ -85,7 +88,8 @@ def _run_fold(job: Job, folder: Path, listener: Listener) -> tuple[Predictions, 
         return Predictions.load(known.predictions_file), known.status()["facts"]
     started = time.monotonic()
     run = Run.start(folder, job.config, data_hash=key, resume=known.status().get("state") == "started")
-    learned = learn(job, run, listener)
+    with run.abandoned_unbegun():
+        learned = learn(job, run, listener)
     facts = {
         "images": len(learned.test),
         "cases": len(set(learned.test.cases.tolist())),

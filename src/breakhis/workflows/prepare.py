@@ -3,12 +3,10 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from breakhis.catalog import Catalog
 from breakhis.catalog.scan import scan
 from breakhis.config import ImageConfig
-from breakhis.images.store import Store, UnreadableImagesError, prepare
+from breakhis.images.store import Store, prepare_readable
 from breakhis.training.loop import Listener
 
 
@@ -44,12 +42,4 @@ def prepare_source(source: Source, images: ImageConfig, listener: Listener) -> P
     """
     catalog = scan(source.data, skip_bad=source.skip_bad, group_regex=source.group_regex)
     progress = listener.stage(f"preparing {len(catalog)} images")
-    try:
-        return Prepared(catalog, prepare(catalog, size=images.size, progress=progress))
-    except UnreadableImagesError as error:
-        if not source.skip_bad:
-            raise
-        listener.say(f"skipping {len(error.rows)} files: {error.found}")
-        whole = np.setdiff1d(np.arange(len(catalog)), error.rows)
-        catalog = catalog.select(whole)
-        return Prepared(catalog, prepare(catalog, size=images.size, progress=progress))
+    return Prepared(*prepare_readable(catalog, size=images.size, skip_bad=source.skip_bad, progress=progress))

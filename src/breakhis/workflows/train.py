@@ -3,6 +3,7 @@
 import shutil
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import keras
 
@@ -11,7 +12,7 @@ from breakhis.config import TrainConfig, tapped_layers
 from breakhis.evaluate import Evaluation, evaluate
 from breakhis.explain.ablation import Division, ablate
 from breakhis.export import split_sample, spread, with_parity
-from breakhis.files import hash_json
+from breakhis.files import hash_json, storage_errors
 from breakhis.predict import Predictor
 from breakhis.predictions import Predictions
 from breakhis.report.page import write_report
@@ -34,11 +35,12 @@ def train(
         Metrics of the test set. `run` is finished then: `predict`, `evaluate`, `export` and `report` take it.
     """
     job = Job(prepared.catalog, prepared.store, split, config)
-    prepared.catalog.save(run.catalog_file)
-    split.save(run.split_file)
-    for warning in split.warnings:
-        listener.say(f"warning: {warning}")
-    learned = learn(job, run, listener)
+    with run.abandoned_unbegun():
+        prepared.catalog.save(run.catalog_file)
+        split.save(run.split_file)
+        for warning in split.warnings:
+            listener.say(f"warning: {warning}")
+        learned = learn(job, run, listener)
     evaluation = evaluate(
         learned.test,
         unit=split.unit,
@@ -49,7 +51,7 @@ def train(
     learned.test.save(run.predictions_file)
     evaluation.save(run.metrics_file)
     evaluation.save_confusion(run.confusion_file)
-    learned.trained.network.save(run.keras_file)
+    _save_network(learned, run)
     Bundle.write(run.bundle_file, _contents(job, learned, evaluation))
     _save_ablation(job, run, learned.test)
     _measure_precisions(run, job)
@@ -92,6 +94,14 @@ def _measure_precisions(run: Run, job: Job) -> None:
     images = job.store.read(rows)
     sample = split_sample(job.catalog, job.split, "validation", rows=rows, images=images)
     Bundle.write(run.bundle_file, with_parity(Bundle.open(run.bundle_file), sample))
+
+
+def _save_network(learned: Learned, run: Run) -> None:
+    """Keras decides the format by the file's suffix, so the temporary file keeps its name."""
+    with storage_errors(run.keras_file), TemporaryDirectory(dir=run.folder) as folder:
+        temporary = Path(folder) / run.keras_file.name
+        learned.trained.network.save(temporary)
+        temporary.replace(run.keras_file)
 
 
 def _contents(job: Job, learned: Learned, evaluation: Evaluation) -> BundleContents:

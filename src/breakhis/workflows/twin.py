@@ -8,7 +8,7 @@ import numpy as np
 from breakhis.catalog.table import IntArray
 from breakhis.config import TrainConfig
 from breakhis.evaluate.make import answers_of
-from breakhis.files import write_json
+from breakhis.files import require_own, write_json
 from breakhis.metrics import Estimate, Metric, Resamples, estimate
 from breakhis.predictions import Predictions
 from breakhis.splits import Split, make_folds
@@ -19,6 +19,7 @@ from breakhis.workflows.crossval import CrossValidation, cross_validate
 from breakhis.workflows.prepare import Prepared
 
 Unit = Literal["image", "patient", "case"]
+_OWN = ("by-*", "twin.json", "report.html")
 GAP_METRICS = ("macro_f1", "accuracy", "balanced_accuracy", "malignancy_accuracy")
 
 
@@ -33,6 +34,7 @@ def run_twin(
     Returns:
         What was written.
     """
+    require_own(folder, _OWN)
     catalog = prepared.catalog
     patients_are_cases = len(np.unique(catalog.patients)) == len(np.unique(catalog.cases))
     units: tuple[Unit, ...] = ("image", "case") if patients_are_cases else ("image", "patient", "case")
