@@ -53,6 +53,10 @@ MIN_SHARPNESS: Final = 0.9
 frequency, which does not depend on contrast. Real images 1.15 and more; Pertuz et al., Pattern Recognition
 46(5), 2013, compare such measures of focus."""
 
+_ROUNDING: Final = 5.0
+"""Variance of the Laplacian of noise with a deviation of half a grey level: rounding is no detail, but in a
+badly blurred image it is all that varies from pixel to pixel."""
+
 _DENSITY: Final = -np.log(np.maximum(np.arange(256, dtype=np.float32), 1) / 255)
 """Optical density of every intensity."""
 
@@ -82,7 +86,8 @@ def sharpness(image: Image) -> float:
     across, down = grey[1:-1, 2:] - grey[1:-1, :-2], grey[2:, 1:-1] - grey[:-2, 1:-1]
     mean_square = float((across**2 + down**2).mean()) / 4
     laplacian = cv2.Laplacian(grey, cv2.CV_32F, ksize=1)
-    return float(laplacian.var()) / mean_square if mean_square > 0 else 0.0
+    detail = max(float(laplacian.var()) - _ROUNDING, 0.0)
+    return detail / mean_square if mean_square > 0 else 0.0
 
 
 def _is_blank(square: Image) -> bool:
