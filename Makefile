@@ -29,9 +29,12 @@ slow: setup ## the tests that take minutes
 bench: setup ## measure speed next to its peers and write docs/benchmarks.md; BENCH="--data DATA --weights FILE"
 	$(BIN)/python -m breakhis bench --out docs/benchmarks.md $(BENCH)
 
+model: setup ## build the model that ships: make model DATA=BreaKHis_v1 WEIGHTS=densenet121.h5
+	$(BIN)/python tools/build_model.py $(DATA) --weights $(WEIGHTS)
+
 lock: setup ## renew requirements/dev.txt from pyproject.toml (wheels only, hashed, no index address)
 	$(BIN)/uv pip compile pyproject.toml --extra train --extra export --group dev \
 	  --universal --python-version 3.11 --only-binary :all: --generate-hashes \
 	  --no-emit-index-url --no-header --no-annotate --quiet --output-file requirements/dev.txt
 
-.PHONY: help setup demo test lint slow bench lock
+.PHONY: help setup demo test lint slow bench model lock

@@ -10,8 +10,12 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from fnmatch import fnmatch
 from pathlib import Path
+from typing import Final
 
 from breakhis.errors import RunError, StorageError
+
+SHIPPED_MODEL: Final = Path(__file__).parent / "models" / "breakhis.zip"
+"""The bundle that is used where none is named; absent from a build without a model."""
 
 _DISK_ERRORS = {
     errno.ENOSPC,

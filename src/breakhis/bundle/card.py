@@ -18,6 +18,10 @@ _SHOWN = (
     "ece",
 )
 
+_POOR = 0.1
+_CONFUSIONS = 6
+_WORTH_SAYING = 0.2
+
 
 def model_card(manifest: Mapping[str, Any], metrics: Mapping[str, Any]) -> str:
     """The card as Markdown.
@@ -41,7 +45,31 @@ def model_card(manifest: Mapping[str, Any], metrics: Mapping[str, Any]) -> str:
         metrics=metrics,
         shown=[(LABELS[name], metrics[name]) for name in _SHOWN if name in metrics],
         counts=split["counts"][0] if split.get("counts") else {},
+        repeated=metrics.get("repeated"),
+        failures=_failures(metrics),
     )
+
+
+def _failures(metrics: Mapping[str, Any]) -> list[str]:
+    """What the test set shows that the model cannot do: subtypes it misses, and what it takes them for."""
+    if not metrics.get("confusion") or not metrics.get("per_class"):
+        return []
+    codes, lines = list(metrics["per_class"]), []
+    for code, item in metrics["per_class"].items():
+        f1 = item["f1"]["value"]
+        if f1 is not None and f1 < _POOR:
+            support = f"{item['images']} images of {item['cases']} cases"
+            lines.append(f"{code} is hardly recognised: F1 {f1:.2f}, from {support}.")
+    shares = [
+        (wrong / max(sum(row), 1), truth, answer)
+        for truth, row in zip(codes, metrics["confusion"], strict=True)
+        for answer, wrong in zip(codes, row, strict=True)
+        if answer != truth
+    ]
+    for share, truth, answer in sorted(shares, reverse=True)[:_CONFUSIONS]:
+        if share >= _WORTH_SAYING:
+            lines.append(f"{share:.0%} of the {truth} images are taken for {answer}.")
+    return lines
 
 
 def _metric(value: Mapping[str, Any]) -> str:

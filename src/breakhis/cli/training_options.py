@@ -19,7 +19,7 @@ _OPTIONS = (
     click.option(
         "--recipe", help="Shipped recipe: linear, frozen, finetune, notebook [frozen without a GPU]."
     ),
-    click.option("--weights", help="Backbone to start from: imagenet, none or a file [imagenet]."),
+    click.option("--weights", help="Backbone to start from: imagenet, breakhis, none or a file [imagenet]."),
     click.option(
         "--set",
         "settings",

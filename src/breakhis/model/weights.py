@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 
 from breakhis.errors import WeightsError
+from breakhis.files import SHIPPED_MODEL
 from breakhis.model.network import backbone_layers
 
 Array = NDArray[np.float32]
@@ -51,8 +52,9 @@ def load_backbone(network: keras.Model, weights: str) -> None:
 
     Args:
         network: As built by `build_network`.
-        weights: "none"; "imagenet" (downloaded by Keras, once); or a path to weights of DenseNet121 without
-            its top as Keras saves them (.h5), to a bundle (.zip), or to .safetensors as `get_weights` names.
+        weights: "none"; "imagenet" (downloaded by Keras, once); "breakhis" (of the shipped model); or a path
+            to weights of DenseNet121 without its top as Keras saves them (.h5), to a bundle (.zip), or to
+            .safetensors as `get_weights` names.
 
     Raises:
         WeightsError: The file is absent, unreadable or does not fit, or the download failed.
@@ -60,7 +62,8 @@ def load_backbone(network: keras.Model, weights: str) -> None:
     if weights == "none":
         return
     layers = [layer for layer in backbone_layers(network) if layer.weights]
-    found = _download_imagenet() if weights == "imagenet" else _read(Path(weights), layers)
+    path = SHIPPED_MODEL if weights == "breakhis" else Path(weights)
+    found = _download_imagenet() if weights == "imagenet" else _read(path, layers)
     _assign([weight for layer in layers for weight in layer.weights], found, source=weights)
 
 

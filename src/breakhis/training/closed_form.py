@@ -21,7 +21,7 @@ from breakhis.training.batches import Layout
 from breakhis.training.extract import EngineExtractor
 from breakhis.training.features import FeatureCache, FloatArray, fill
 from breakhis.training.linear import Affine, Examples, bags, fit_affine, scaling
-from breakhis.training.loop import Listener, LoopContext
+from breakhis.training.loop import Listener
 from breakhis.training.material import HeldOut, Material, Trained
 
 _INNER_FOLDS = 5
@@ -79,7 +79,12 @@ class ViewFeatures:
         return mean_probabilities(views)
 
 
-def train_linear(material: Material, context: LoopContext) -> Trained:
+def train_linear(
+    material: Material,
+    listener: Listener,
+    *,
+    on_history: Callable[[tuple[dict[str, Any], ...]], None] | None = None,
+) -> Trained:
     """Fit the head in closed form on training and validation images.
 
     Nothing is chosen by validation images, so they are trained on too. What calibrates comes from inner folds
@@ -89,7 +94,7 @@ def train_linear(material: Material, context: LoopContext) -> Trained:
     started = time.monotonic()
     targets = material.targets
     rows = np.sort(np.concatenate([targets.train, targets.validation]))
-    features = ViewFeatures.of(material, context.listener)
+    features = ViewFeatures.of(material, listener)
     held_out = _cross_fitted(material, features, rows)
     fit_head(material, features, rows)
     row: dict[str, Any] = {"epoch": 1, "phase": "closed form", "learning_rate": 0.0}
@@ -101,8 +106,9 @@ def train_linear(material: Material, context: LoopContext) -> Trained:
             (measured.probabilities.argmax(axis=1) == truth.argmax(axis=1)).mean()
         )
     row["seconds"] = round(time.monotonic() - started, 3)
-    context.listener.epoch_done(row, epochs=1)
-    context.on_history((row,))
+    listener.epoch_done(row, epochs=1)
+    if on_history is not None:
+        on_history((row,))
     return Trained(material.network, 1, 1, features.answers, lambda: held_out)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from breakhis.catalog.table import Catalog, IntArray, StrArray
 from breakhis.config import TrainConfig
 from breakhis.engine import Engine
+from breakhis.errors import ConfigError
 from breakhis.images.batches import sample_weights
 from breakhis.images.store import Store
 from breakhis.model.network import build_network
@@ -61,7 +62,7 @@ def fit_network(job: Job, run: Run, listener: Listener) -> Trained:
         on_history=lambda rows: write_history(run, rows),
     )
     if config.fit.strategy == "linear":
-        return train_linear(material, context)
+        return train_linear(material, listener, on_history=context.on_history)
     progress = STRATEGIES[config.fit.strategy](material, context)
     engine = Engine(config.model, get_weights(network), size=config.images.size)
     answer = partial(_answer, engine, job.store)
@@ -73,6 +74,29 @@ def fit_network(job: Job, run: Run, listener: Listener) -> Trained:
         answer=answer,
         held_out=lambda: HeldOut(validation, answer(validation)),
     )
+
+
+def fit_everything(
+    catalog: Catalog, store: Store, config: TrainConfig, *, rows: IntArray, listener: Listener
+) -> Trained:
+    """Fit a head in closed form on all `rows`, for a model that cross-validation measures.
+
+    Raises:
+        ConfigError: A strategy that needs validation images to know when to stop.
+        WeightsError: The backbone's weights do not fit.
+    """
+    if config.fit.strategy != "linear":
+        raise ConfigError(
+            "fit.strategy linear, to train on every image",
+            found=config.fit.strategy,
+            fix="name a recipe whose head is fitted in closed form",
+        )
+    prepare_device(config)
+    one_hot = np.eye(len(catalog.taxonomy), dtype=np.float32)[catalog.labels]
+    targets = Targets(one_hot, np.ones(len(catalog), dtype=np.float32), rows, rows[:0])
+    network = _network(config, catalog.taxonomy)
+    material = Material(network, store, targets, catalog.cases, catalog.cases, config)
+    return train_linear(material, listener)
 
 
 def backbone_features(
