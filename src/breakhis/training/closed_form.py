@@ -9,6 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from breakhis.catalog.table import IntArray, StrArray
 from breakhis.config import tapped_layers
@@ -118,7 +119,8 @@ def fit_head(material: Material, features: ViewFeatures, rows: IntArray) -> None
     labels, cases = material.targets.one_hot[rows].argmax(axis=1), material.cases[rows]
     raw = features.mean(rows).astype(np.float64)
     parts = bags(labels, cases, config.fit, seed=config.seed)
-    fitted = [_fit_layers(material, raw[part], labels=labels[part], cases=cases[part]) for part in parts]
+    with threadpool_limits(1):  # small matrices: threads would cost more than they give, and the same bits
+        fitted = [_fit_layers(material, raw[part], labels=labels[part], cases=cases[part]) for part in parts]
     for layer in fitted[0]:
         whole = Affine.mean([one[layer] for one in fitted])
         material.network.get_layer(layer).set_weights([whole.kernel, whole.bias])
