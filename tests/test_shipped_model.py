@@ -98,7 +98,9 @@ def test_building_twice_gives_the_same_weights_and_each_image_is_counted_once(tm
     prepared = prepare_source(Source(tmp_path / "data"), config.images, Silent())
     plan = Plan(config, folds=2, seeds=(0, 1), created=date(2026, 11, 24))
     bundles = [
-        build_model(prepared, plan, out=tmp_path / f"{name}.zip", folder=tmp_path / name, listener=Silent())
+        build_model(
+            prepared, plan, out=tmp_path / f"{name}.zip", folder=tmp_path / "folds", listener=Silent()
+        )
         for name in ("first", "again")
     ]
     assert bundles[0].weights_hash == bundles[1].weights_hash
