@@ -4,6 +4,7 @@ import csv
 from pathlib import Path
 from typing import Any
 
+import cv2
 import keras
 import numpy as np
 import pytest
@@ -213,6 +214,24 @@ def test_strategy_fits_at_once_and_answers_as_the_bundle_will(
     held_out = result.held_out()
     assert not set(held_out.rows.tolist()) & set(test.tolist())
     assert len(held_out.rows) == len(job.catalog) - len(test)
+
+
+def test_what_calibrates_saw_nothing_of_the_image_s_own_case(tmp_path: Path) -> None:
+    """Pictures of noise: only a fit that has seen a case can know its class."""
+    generator = np.random.default_rng(0)
+    (tmp_path / "data").mkdir()
+    for code, group, first in (("F", "B", 1000), ("DC", "M", 2000)):
+        for number in range(first, first + 16):
+            name = f"SOB_{group}_{code}-14-{number}-100-001.png"
+            tint = generator.uniform(60, 200, 3)
+            image = np.clip(tint + generator.normal(0, 40, (40, 40, 3)), 0, 255).astype(np.uint8)
+            cv2.imwrite(str(tmp_path / "data" / name), image)
+    _, run, result = trained(tmp_path, **{"fit.components": None, "fit.l2": 1e-3, "fit.bags": 10})
+    (row,) = csv.DictReader(run.history_file.read_text().splitlines())
+    assert float(row["accuracy"]) > 0.8
+    assert float(row["val_accuracy"]) < 0.75
+    assert float(row["val_loss"]) > 2 * float(row["loss"])
+    assert len(result.held_out().rows) == 24
 
 
 def test_fit_is_the_same_again_and_the_backbone_stays(tmp_path: Path) -> None:

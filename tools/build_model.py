@@ -46,7 +46,7 @@ class Log:
 
     def epoch_done(self, row: dict[str, Any], *, epochs: int) -> None:
         self.say(
-            f"fitted: loss {row['loss']:.4f}, accuracy {row['accuracy']:.3f}; inner folds: loss "
+            f"fitted: loss {row['loss']:.4f}, accuracy {row['accuracy']:.3f}; held out: loss "
             f"{row['val_loss']:.4f}, accuracy {row['val_accuracy']:.3f}"
         )
 

@@ -76,8 +76,11 @@ class ViewFeatures:
 
     def answers(self, rows: IntArray) -> FloatArray:
         """(n, C) float32: what the network as it stands now answers, over all views."""
-        views = [np.asarray(self._head(self.layout.unpack(view))) for view in self.read(rows)]
-        return mean_probabilities(views)
+        return self.answers_to(self.read(rows))
+
+    def answers_to(self, views: FloatArray) -> FloatArray:
+        """The same from features (views, n, width) that were read before."""
+        return mean_probabilities([np.asarray(self._head(self.layout.unpack(view))) for view in views])
 
 
 def train_linear(
@@ -88,16 +91,23 @@ def train_linear(
 ) -> Trained:
     """Fit the head in closed form on training and validation images.
 
-    Nothing is chosen by validation images, so they are trained on too. What calibrates comes from inner folds
-    of all of them, kept whole in the split's groups; the history has one line, its validation columns of
-    these folds.
+    Nothing is chosen by validation images, so they are trained on too. What calibrates are answers out of bag
+    where the head is a mean over parts of the cases and the split keeps cases together, and else answers of
+    inner folds that keep the split's groups whole. The history has one line, its validation columns of these
+    answers.
     """
     started = time.monotonic()
     targets = material.targets
     rows = np.sort(np.concatenate([targets.train, targets.validation]))
     features = ViewFeatures.of(material, listener)
-    held_out = _cross_fitted(material, features, rows)
-    fit_head(material, features, rows)
+    bagged = material.config.fit.bags > 1 and np.array_equal(material.groups[rows], material.cases[rows])
+    if bagged:
+        fitted = fit_head(material, features, rows)
+        held_out = _out_of_bag(material, features, rows, fitted)
+    else:
+        held_out = _cross_fitted(material, features, rows)
+        fitted = fit_head(material, features, rows)
+    _set_layers(material.network, fitted)
     row: dict[str, Any] = {"epoch": 1, "phase": "closed form", "learning_rate": 0.0}
     for prefix, measured in (("", HeldOut(rows, features.answers(rows))), ("val_", held_out)):
         truth = targets.one_hot[measured.rows]
@@ -113,17 +123,40 @@ def train_linear(
     return Trained(material.network, 1, 1, features.answers, lambda: held_out)
 
 
-def fit_head(material: Material, features: ViewFeatures, rows: IntArray) -> None:
+@dataclass(frozen=True)
+class FittedBag:
+    """One fit of the linear layers.
+
+    Attributes:
+        cases: What it was fitted on.
+        layers: {layer: its optimum}.
+    """
+
+    cases: frozenset[str]
+    layers: dict[str, Affine]
+
+
+def fit_head(material: Material, features: ViewFeatures, rows: IntArray) -> list[FittedBag]:
     """Set the network's linear layers to the optimum on `rows` of the store, or to the mean of its bags."""
     config = material.config
     labels, cases = material.targets.one_hot[rows].argmax(axis=1), material.cases[rows]
     raw = features.mean(rows).astype(np.float64)
-    parts = bags(labels, cases, config.fit, seed=config.seed)
     with threadpool_limits(1):  # small matrices: threads would cost more than they give, and the same bits
-        fitted = [_fit_layers(material, raw[part], labels=labels[part], cases=cases[part]) for part in parts]
-    for layer in fitted[0]:
-        whole = Affine.mean([one[layer] for one in fitted])
-        material.network.get_layer(layer).set_weights([whole.kernel, whole.bias])
+        fitted = [
+            FittedBag(
+                frozenset(cases[part].tolist()),
+                _fit_layers(material, raw[part], labels=labels[part], cases=cases[part]),
+            )
+            for part in bags(labels, cases, config.fit, seed=config.seed)
+        ]
+    _set_layers(material.network, fitted)
+    return fitted
+
+
+def _set_layers(network: keras.Model, fitted: list[FittedBag]) -> None:
+    for layer in fitted[0].layers:
+        whole = Affine.mean([bag.layers[layer] for bag in fitted])
+        network.get_layer(layer).set_weights([whole.kernel, whole.bias])
 
 
 def _fit_layers(
@@ -147,6 +180,27 @@ def _fit_layers(
         ):
             layers[layer] = fit_affine(examples.of(labels - first, chosen), fit, classes=size)
     return {layer: affine.after(scale) for layer, affine in layers.items()}
+
+
+def _out_of_bag(
+    material: Material, features: ViewFeatures, rows: IntArray, fitted: list[FittedBag]
+) -> HeldOut:
+    """Answers for each case of `rows` by the mean of the bags without it.
+
+    Source: Breiman, "Bagging Predictors", Machine Learning 24, 1996.
+
+    A case that is in every bag, being the only one of its class, is left out.
+    """
+    cases, views = material.cases[rows], features.read(rows)
+    answers = np.zeros((len(rows), material.targets.one_hot.shape[1]), dtype=np.float32)
+    answered = np.zeros(len(rows), dtype=bool)
+    for case in np.unique(cases).tolist():
+        without = [bag for bag in fitted if case not in bag.cases]
+        if without:
+            _set_layers(material.network, without)
+            answers[cases == case] = features.answers_to(views[:, cases == case])
+            answered |= cases == case
+    return HeldOut(rows[answered], answers[answered])
 
 
 def _cross_fitted(material: Material, features: ViewFeatures, rows: IntArray) -> HeldOut:

@@ -55,8 +55,8 @@ class Trained:
         kept_epoch: Number (from 1) of the epoch whose weights were kept.
         epochs: Epochs trained.
         answer: Rows of the catalog to uncalibrated probabilities (n, C) float32, over all test views.
-        held_out: Answers to calibrate with: of the validation images, or of inner folds where a head in
-            closed form was fitted on these too.
+        held_out: Answers to calibrate with: of the validation images, or, where a head in closed form was
+            fitted on these too, out of bag or of inner folds.
     """
 
     network: keras.Model

@@ -44,9 +44,9 @@ class Plan:
 def build_model(prepared: Prepared, plan: Plan, *, out: Path, folder: Path, listener: Listener) -> Bundle:
     """Cross-validate by the split's unit under every seed, train on all cases, and write the bundle.
 
-    Each fold's answers are calibrated by inner folds of its own training part, and the shipped network by
-    inner folds of everything, so that its temperature is found as theirs were. Nothing of a test fold touches
-    a choice.
+    Each fold's answers are calibrated by held-out answers of its own training part, and the shipped network
+    by held-out answers of everything, so that its temperature is found as theirs were. Nothing of a test fold
+    touches a choice.
 
     Args:
         prepared: Catalog and images.
