@@ -226,7 +226,7 @@ def test_what_calibrates_saw_nothing_of_the_image_s_own_case(tmp_path: Path) -> 
             tint = generator.uniform(60, 200, 3)
             image = np.clip(tint + generator.normal(0, 40, (40, 40, 3)), 0, 255).astype(np.uint8)
             cv2.imwrite(str(tmp_path / "data" / name), image)
-    _, run, result = trained(tmp_path, **{"fit.components": None, "fit.l2": 1e-3, "fit.bags": 10})
+    _, run, result = trained(tmp_path, **{"fit.components": None, "fit.l2": 1e-3, "fit.bags": 20})
     (row,) = csv.DictReader(run.history_file.read_text().splitlines())
     assert float(row["accuracy"]) > 0.8
     assert float(row["val_accuracy"]) < 0.75
