@@ -68,6 +68,9 @@ def running(predictor: Predictor, *, limits: Limits | None = None, port: int = 0
 
 
 def picture(seed: int = 0, *, width: int = 90, height: int = 60, suffix: str = ".png") -> bytes:
-    """A picture that compresses badly, in the format of a suffix."""
-    pixels = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
-    return bytes(cv2.imencode(suffix, pixels)[1])
+    """A picture in the tints of H&E that compresses badly, in the format of a suffix."""
+    generator = np.random.default_rng(seed)
+    eosin, haematoxylin = np.array([225, 150, 190]), np.array([110, 80, 150])
+    share = generator.uniform(0, 1, (height, width, 1))
+    pixels = share * eosin + (1 - share) * haematoxylin + generator.integers(-40, 41, (height, width, 3))
+    return bytes(cv2.imencode(suffix, np.clip(pixels, 0, 255).astype(np.uint8)[:, :, ::-1])[1])

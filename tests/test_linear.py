@@ -11,6 +11,7 @@ import pytest
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.linear_model import LogisticRegression
 
+from breakhis.affine import Affine, scaling
 from breakhis.config import FitConfig, ModelConfig, TrainConfig, load_config
 from breakhis.engine import Engine
 from breakhis.errors import ConfigError
@@ -21,7 +22,7 @@ from breakhis.model.weights import get_weights
 from breakhis.runs import Run
 from breakhis.training.closed_form import inner_folds
 from breakhis.training.fit import Job, fit_network
-from breakhis.training.linear import Affine, Examples, bags, fit_affine, scaling
+from breakhis.training.linear import Examples, bags, fit_affine
 from model_weights import random_weights
 from training_tables import Silent, small_job
 
@@ -38,11 +39,12 @@ def linear(**changes: Any) -> ModelConfig:
 def test_engine_equals_keras(hierarchy: float, views: int) -> None:
     model = linear(hierarchy=hierarchy, test_views=views)
     weights = random_weights(model, classes=8)
-    expected = KerasBackend(model, weights, size=SIZE).predict(IMAGES)
-    found = Engine(model, weights, size=SIZE).predict(IMAGES)
-    assert expected.std() > 0.01
-    np.testing.assert_allclose(found, expected, atol=1e-5)
-    np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-5)
+    expected = KerasBackend(model, weights, size=SIZE).answer(IMAGES)
+    found = Engine(model, weights, size=SIZE).answer(IMAGES)
+    assert expected.probabilities.std() > 0.01
+    np.testing.assert_allclose(found.probabilities, expected.probabilities, atol=1e-5)
+    np.testing.assert_allclose(found.probabilities.sum(axis=1), 1, atol=1e-5)
+    np.testing.assert_allclose(found.features, expected.features, atol=1e-4)
 
 
 def test_mean_answer_over_views_is_the_answer_to_the_mean_features() -> None:
@@ -204,10 +206,11 @@ def test_strategy_fits_at_once_and_answers_as_the_bundle_will(
 ) -> None:
     job, run, result = trained(tmp_path, **changes)
     test = job.split.indices("test")
-    answers = result.answer(test)
-    engine = Engine(job.config.model, get_weights(result.network), size=32)
-    np.testing.assert_allclose(answers, engine.predict(job.store.read(test)), atol=1e-5)
-    assert (answers.argmax(axis=1) == job.catalog.labels[test]).mean() == 1
+    found = result.answer(test)
+    expected = Engine(job.config.model, get_weights(result.network), size=32).answer(job.store.read(test))
+    np.testing.assert_allclose(found.probabilities, expected.probabilities, atol=1e-5)
+    np.testing.assert_allclose(found.features, expected.features, atol=1e-5)
+    assert (found.probabilities.argmax(axis=1) == job.catalog.labels[test]).mean() == 1
     with run.history_file.open() as stream:
         (row,) = csv.DictReader(stream)
     assert (row["epoch"], row["phase"], result.kept_epoch) == ("1", "closed form", 1)

@@ -148,7 +148,7 @@ class FitConfig(_Section):
     precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     views: int = Field(4, ge=1, description="augmented views per training image (frozen)")
     cut: str = Field("pool4_pool", description="last frozen layer of the backbone (finetune)")
-    upper_learning_rate: float = Field(1e-5, gt=0)
+    upper_learning_rate: float = Field(1e-4, gt=0)
     upper_epochs: int = Field(10, ge=1)
     classifier: Literal["logistic", "lda"] = "logistic"
     components: int | None = Field(None, ge=1, description="whitened principal components kept (linear)")
@@ -163,6 +163,12 @@ class FitConfig(_Section):
         return _check_layer(cut, CUTTABLE)
 
 
+class AbstentionConfig(_Section):
+    """When not to answer: thresholds are set to leave 1 - `coverage` of the held-out images unanswered."""
+
+    coverage: float = Field(0.9, gt=0, le=1)
+
+
 class TrainConfig(_Section):
     """Everything that decides a training, given the data."""
 
@@ -174,6 +180,7 @@ class TrainConfig(_Section):
     augment: AugmentConfig = AugmentConfig()
     model: ModelConfig = ModelConfig()
     fit: FitConfig = FitConfig()
+    abstention: AbstentionConfig = AbstentionConfig()
 
     @model_validator(mode="after")
     def _fits_together(self) -> "TrainConfig":
@@ -193,9 +200,13 @@ class TrainConfig(_Section):
     def summary(self) -> str:
         """One line for people."""
         return (
-            f"recipe {self.recipe}: {self.fit.strategy} {self.model.head} head, "
+            f"recipe {self.recipe}: {_once(self.fit.strategy, self.model.head)} head, "
             f"{self.images.size} px, split by {self.split.by}, seed {self.seed}"
         )
+
+
+def _once(strategy: str, head: str) -> str:
+    return head if strategy == head else f"{strategy} {head}"
 
 
 def recipe_names() -> list[str]:

@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 from sample_pictures import Picture, sample_pictures
 
 from breakhis.abstention import Reason, check_image, kind_of, undecided
-from breakhis.abstention.checks import MIN_SIDE, sharpness
+from breakhis.abstention.checks import sharpness
 from breakhis.catalog.synthetic import paint_image, plan_synthetic
 from breakhis.images.decode import read_image, resize
 
 PICTURES = sample_pictures()
+MIN_SIDE = 112
 
 
 def flat(*colour: int, size: tuple[int, int] = (230, 350)) -> Picture:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from breakhis.images.views import mean_answer, mean_probabilities, turn
+from breakhis.images.views import Outputs, mean_outputs, mean_probabilities, turn
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (2, 6, 6, 3), dtype=np.uint8)
 
@@ -22,19 +22,23 @@ def test_turning_a_view_is_another_view() -> None:
         assert again.tobytes() in views
 
 
-def test_mean_answer_is_the_same_for_every_view_of_an_image() -> None:
+def test_mean_outputs_are_the_same_for_every_view_of_an_image() -> None:
     weights = np.random.default_rng(1).normal(0, 0.02, (6 * 6 * 3, 4))
 
-    def predict(images: np.ndarray) -> np.ndarray:
-        scores = np.exp(images.reshape(len(images), -1) @ weights)
-        return (scores / scores.sum(axis=1, keepdims=True)).astype(np.float32)
+    def compute(images: np.ndarray) -> Outputs:
+        flat = images.reshape(len(images), -1)
+        scores = np.exp(flat @ weights)
+        return Outputs(
+            (scores / scores.sum(axis=1, keepdims=True)).astype(np.float32), flat.astype(np.float32)
+        )
 
-    expected = mean_answer(predict, IMAGES, views=8)
-    np.testing.assert_allclose(expected.sum(axis=1), 1, atol=1e-6)
-    assert np.abs(expected - predict(IMAGES)).max() > 0.01
+    expected = mean_outputs(compute, IMAGES, views=8)
+    np.testing.assert_allclose(expected.probabilities.sum(axis=1), 1, atol=1e-6)
+    assert np.abs(expected.probabilities - compute(IMAGES).probabilities).max() > 0.01
     for view in range(8):
-        found = mean_answer(predict, turn(IMAGES, view), views=8)
-        np.testing.assert_allclose(found, expected, atol=1e-5)
+        found = mean_outputs(compute, turn(IMAGES, view), views=8)
+        np.testing.assert_allclose(found.probabilities, expected.probabilities, atol=1e-5)
+        np.testing.assert_allclose(found.features, expected.features, atol=1e-3)
 
 
 def test_a_probability_of_nothing_is_no_error() -> None:

@@ -4,7 +4,7 @@ import csv
 import json
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from breakhis.predict import Predictor
+from breakhis.predict import Looked, Predictor
 from breakhis.predictions import Predictions
 from breakhis.serve import Limits, listen
 from model_weights import write_bundle
@@ -164,7 +164,7 @@ def test_heatmaps_are_shown_for_class_branch_and_strength(page: Page, three: lis
     expect(heat).to_be_visible()
     fused = heat.get_attribute("src")
     assert heat.bounding_box() == card.locator("img.photo").bounding_box()
-    card.locator(".branch").select_option(index=1)
+    card.locator(".branch").select_option(index=2)
     expect(heat).not_to_have_attribute("src", str(fused))
     card.locator(".strength").fill("25")
     assert heat.evaluate("image => getComputedStyle(image).opacity") == "0.25"
@@ -230,9 +230,9 @@ def test_what_cannot_be_read_says_why_and_spoils_nothing(
 class Undecided(Predictor):
     """Never answers."""
 
-    def predict(self, *images: Any, **options: Any) -> Predictions:
+    def answer(self, names: Sequence[str], looked: Sequence[Looked]) -> Predictions:
         """As a predictor, with a reason instead of an answer."""
-        answers = super().predict(*images, **options)
+        answers = super().answer(names, looked)
         return replace(answers, reasons=np.full(len(answers), "undecided between F and PT"))
 
 

@@ -1,6 +1,8 @@
 """When a model does not answer, and why: checks of the image, distance to the training cases, confidence."""
 
-from breakhis.abstention.checks import check_image
+from breakhis.abstention.checks import check_files, check_image
 from breakhis.abstention.reasons import Reason, kind_of, undecided
+from breakhis.abstention.rule import Rule, judge
+from breakhis.abstention.space import CaseSpace
 
-__all__ = ["Reason", "check_image", "kind_of", "undecided"]
+__all__ = ["CaseSpace", "Reason", "Rule", "check_files", "check_image", "judge", "kind_of", "undecided"]

@@ -9,6 +9,9 @@ Stain is judged in the hue-saturation-density space of optical density: van der 
 green most, which brown (DAB), grey, skin, sky and grass do not.
 """
 
+from collections.abc import Iterable
+from functools import partial
+from pathlib import Path
 from typing import Final
 
 import cv2
@@ -16,15 +19,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from breakhis.abstention.reasons import Reason
+from breakhis.errors import ImageError
 from breakhis.images.decode import Image, resize
 from breakhis.images.stain import GLASS_GREEN, is_blank
+from breakhis.images.stream import map_images
 
-MIN_SIDE: Final = 112
-"""Shorter side in pixels: below half of the network's usual input, detail is missing that it learnt from."""
+MIN_SHARE: Final = 0.5
+"""Shorter side over the side of the network's input: below it, detail is missing that the network learnt
+from."""
 
 SIZE: Final = 224
-"""Side in pixels of the square that sharpness is judged at; stain is judged at half of it, where camera noise
-and the blocks of JPEG are averaged out."""
+"""Side in pixels of the square that sharpness is judged at, or less where the image has less; stain is judged
+at half of it, where camera noise and the blocks of JPEG are averaged out."""
 
 MIN_CONTRAST: Final = 6.0
 """Standard deviation of brightness (of 255) below which an image has one colour; real images: over 10."""
@@ -61,23 +67,35 @@ _DENSITY: Final = -np.log(np.maximum(np.arange(256, dtype=np.float32), 1) / 255)
 """Optical density of every intensity."""
 
 
-def check_image(image: Image) -> Reason | None:
+def check_image(image: Image, *, size: int = SIZE) -> Reason | None:
     """What is wrong with an image as a picture of stained tissue.
 
     Args:
         image: (H, W, 3) uint8 RGB at its own size.
+        size: Side in pixels of the network's input.
 
     Returns:
         `TOO_SMALL`, `BLANK`, `NOT_HE` or `BLURRED`, the first that holds; None where nothing is wrong.
     """
-    if min(image.shape[:2]) < MIN_SIDE:
+    shorter = min(image.shape[:2])
+    if shorter < MIN_SHARE * size:
         return Reason.TOO_SMALL
-    square = resize(image, SIZE)
+    square = resize(image, min(shorter, SIZE))
     if _is_blank(square):
         return Reason.BLANK
     if not _is_haematoxylin_and_eosin(square):
         return Reason.NOT_HE
     return Reason.BLURRED if sharpness(square) < MIN_SHARPNESS else None
+
+
+def check_files(files: Iterable[Path], *, size: int) -> list[Reason | None]:
+    """`check_image` of files, decoded by all cores; raises the ImageError of the first that is no image."""
+    found: list[Reason | None] = []
+    for check in map_images(files, partial(check_image, size=size)):
+        if isinstance(check, ImageError):
+            raise check
+        found.append(check)
+    return found
 
 
 def sharpness(image: Image) -> float:
@@ -90,14 +108,18 @@ def sharpness(image: Image) -> float:
     return detail / mean_square if mean_square > 0 else 0.0
 
 
+def _halved(square: Image) -> Image:
+    return resize(square, max(len(square) // 2, 1))
+
+
 def _is_blank(square: Image) -> bool:
-    half = resize(square, SIZE // 2)
+    half = _halved(square)
     one_colour = float(_brightness(half).std()) < MIN_CONTRAST
     return one_colour or bool(is_blank(half[None].astype(np.float32))[0])
 
 
 def _is_haematoxylin_and_eosin(square: Image) -> bool:
-    pixels = resize(square, SIZE // 2).reshape(-1, 3)
+    pixels = _halved(square).reshape(-1, 3)
     if (pixels.max(axis=1) < DARK).mean() > MAX_DARK:
         return False
     absorbed = _DENSITY[pixels[pixels[:, 1] < GLASS_GREEN]]

@@ -52,7 +52,7 @@ def warm(subject: Subject) -> Found:
 
     jobs: dict[str, Job] = {
         "ours": lambda _: counted(predictor.predict_proba(squares)),
-        "keras": lambda _: counted(twin.predict(squares)),
+        "keras": lambda _: counted(twin.answer(squares).probabilities),
     }
     for precision in supported_precisions():
         options = EngineOptions(precision=precision, batch=subject.batch)
@@ -85,7 +85,7 @@ def files(subject: Subject) -> Found:
         return sum(len(part.paths) for part in predictor.stream(names))
 
     def from_memory(_: int) -> int:
-        return len(predictor.engine.predict(squares))
+        return len(predictor.engine.answer(squares).probabilities)
 
     timings = alternate({"ours": from_files, "memory": from_memory}, rounds=subject.rounds(4))
     what = "`predict` from image files / the engine fed from memory"

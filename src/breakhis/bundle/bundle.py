@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 
 from breakhis import __version__
+from breakhis.abstention import Rule
 from breakhis.bundle.archive import read_archive, write_archive
 from breakhis.config import TrainConfig, parse_config
 from breakhis.errors import BreakhisError, BundleError, UsageError
@@ -27,7 +28,9 @@ WEIGHTS: Final = "weights.safetensors"
 CONFIG: Final = "config.yaml"
 METRICS: Final = "metrics.json"
 CARD: Final = "MODEL_CARD.md"
-_OWN: Final = {WEIGHTS, CONFIG, METRICS, CARD}
+TRAINING_CASES: Final = "training_cases.safetensors"
+_NEEDED: Final = {WEIGHTS, CONFIG, METRICS, CARD}
+_OWN: Final = {*_NEEDED, TRAINING_CASES}
 
 PREPROCESSING: Final = {
     "colour": "RGB",
@@ -49,7 +52,7 @@ class BundleContents:
         split: `Split.to_json()` of the division that was trained on; empty where there was none.
         created: Date of the training, ISO 8601.
         temperature: Calibration: probabilities become softmax(log(p) / temperature).
-        abstention: Thresholds for not answering.
+        rule: When it does not answer; None where only the checks of the image say so.
         parity: {format or precision: largest difference and agreement with the Keras network}.
         extras: Further members by file name.
     """
@@ -61,7 +64,7 @@ class BundleContents:
     split: Mapping[str, Any]
     created: str
     temperature: float = 1.0
-    abstention: Mapping[str, Any] = field(default_factory=dict)
+    rule: Rule | None = None
     parity: Mapping[str, Any] = field(default_factory=dict)
     extras: Mapping[str, bytes] = field(default_factory=dict)
 
@@ -102,6 +105,8 @@ class Bundle:
             METRICS: (json.dumps(contents.metrics, indent=2, allow_nan=False) + "\n").encode(),
             CARD: model_card(manifest, contents.metrics).encode(),
         }
+        if contents.rule is not None:
+            members[TRAINING_CASES] = contents.rule.to_bytes()
         write_archive(path, manifest, {**members, **contents.extras})
 
     @classmethod
@@ -114,11 +119,12 @@ class Bundle:
         manifest, members = read_archive(path)
         bundle = cls(path, manifest, members)
         try:
-            if not set(members) >= _OWN:
-                raise ValueError(f"no {min(_OWN - set(members))}")
+            if not set(members) >= _NEEDED:
+                raise ValueError(f"no {min(_NEEDED - set(members))}")
             if len(bundle.config.model.taps) == 0 or bundle.temperature <= 0 or len(bundle.taxonomy) < 2:
                 raise ValueError("an impossible manifest")
-        except (ValueError, KeyError, TypeError, yaml.YAMLError, BreakhisError) as error:
+            bundle.rule  # noqa: B018 - reads it
+        except (ValueError, KeyError, TypeError, yaml.YAMLError, SafetensorError, BreakhisError) as error:
             raise BundleError(
                 f"a bundle whose parts fit together at {path}",
                 found=f"{type(error).__name__}: {error}",
@@ -146,6 +152,12 @@ class Bundle:
     def temperature(self) -> float:
         """Calibration: probabilities become softmax(log(p) / temperature)."""
         return float(self.manifest["calibration"]["temperature"])
+
+    @cached_property
+    def rule(self) -> Rule | None:
+        """When the model does not answer; None where only the checks of the image say so."""
+        thresholds = self.manifest["abstention"]
+        return Rule.load(thresholds, self.members[TRAINING_CASES]) if thresholds else None
 
     @property
     def hash(self) -> str:
@@ -189,7 +201,7 @@ class Bundle:
             split=self.manifest["split"],
             created=str(self.manifest["provenance"]["created"]),
             temperature=self.temperature,
-            abstention=self.manifest["abstention"],
+            rule=self.rule,
             parity=self.manifest["parity"],
             extras=extras,
         )
@@ -269,7 +281,7 @@ def _manifest(contents: BundleContents) -> dict[str, Any]:
         "recipe": contents.config.recipe,
         "config_hash": contents.config.hash,
         "calibration": {"temperature": contents.temperature},
-        "abstention": dict(contents.abstention),
+        "abstention": contents.rule.to_json() if contents.rule else {},
         "split": dict(contents.split),
         "parity": dict(contents.parity),
         "provenance": {"created": contents.created, "versions": package_versions()},

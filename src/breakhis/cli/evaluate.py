@@ -23,17 +23,13 @@ def command(model: Path, data: Path, **options: Any) -> None:
     \b
     Example: breakhis evaluate run BreaKHis_v1 --split run/split.csv --subset test
     """
-    import numpy as np
-
-    from breakhis.cli.labelled import open_labelled
+    from breakhis.cli.labelled import answer_labelled, open_labelled
     from breakhis.evaluate import evaluate
     from breakhis.predict import Predictor
-    from breakhis.predictions import Predictions
 
     predictor = Predictor.load(model)
     test = open_labelled(data, predictor, options)
-    chunks = [predictor.predict_proba(batch) for batch in test.batches()]
-    answers = Predictions.of_catalog(test.catalog, test.rows, np.concatenate(chunks))
+    answers = answer_labelled(test, predictor)
     evaluation = evaluate(answers, unit=test.unit, leakage=test.leakage, name=f"{model.name} on {data.name}")
     if options["out"] is not None:
         answers.save(options["out"] / "predictions.csv")

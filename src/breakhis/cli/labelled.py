@@ -1,12 +1,13 @@
 """The labelled images that a command measures a model on, as `options.labelled_options` choose them."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from breakhis.abstention import check_files
 from breakhis.catalog import Catalog
 from breakhis.catalog.scan import scan
 from breakhis.catalog.table import IntArray
@@ -14,7 +15,8 @@ from breakhis.cli.options import progress_bar
 from breakhis.errors import DataError
 from breakhis.images.decode import Image
 from breakhis.images.store import Store, prepare_readable
-from breakhis.predict import Predictor
+from breakhis.predict import Looked, Predictor
+from breakhis.predictions import Predictions
 from breakhis.splits import Leakage, Split
 
 _CHUNK = 64
@@ -68,6 +70,19 @@ def open_labelled(data: Path, predictor: Predictor, options: dict[str, Any]) -> 
             progress=progress,
         )
     return Labelled(measured, np.arange(len(measured), dtype=np.int64), unit, leakage, store)
+
+
+def answer_labelled(labelled: Labelled, predictor: Predictor) -> Predictions:
+    """The model's answers and abstentions, with the truth that the catalog tells."""
+    files = map(labelled.catalog.file, labelled.rows.tolist())
+    checks = iter(check_files(files, size=predictor.bundle.size))
+    parts = [
+        predictor.answer([""] * len(batch), [Looked(square, next(checks)) for square in batch])
+        for batch in labelled.batches()
+    ]
+    found = Predictions.concatenate(parts)
+    known = Predictions.of_catalog(labelled.catalog, labelled.rows, found.probabilities)
+    return replace(known, reasons=found.reasons)
 
 
 def _chosen(catalog: Catalog, options: dict[str, Any]) -> tuple[IntArray, str, Leakage | None]:

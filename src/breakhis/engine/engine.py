@@ -15,7 +15,7 @@ from breakhis.engine.compiled import Precision, compile_graph, read_quantised, s
 from breakhis.engine.graph import Graph, Weights, build_graph
 from breakhis.errors import UsageError
 from breakhis.files import hash_json
-from breakhis.images.views import mean_answer
+from breakhis.images.views import Outputs, mean_outputs
 
 Images = NDArray[np.uint8] | NDArray[np.float32]
 Floats = NDArray[np.float32]
@@ -30,7 +30,7 @@ class EngineOptions:
         threads: Cores to use; all by default.
         batch: Images in one pass; larger arrays are cut into such batches.
         cache_key: A hash of the weights. Where it is given, compiled graphs are kept in the cache folder.
-        quantised: XML and weights (OpenVINO IR) of the graph of probabilities, for int8.
+        quantised: XML and weights (OpenVINO IR) of the graph of `answer`, for int8.
     """
 
     precision: Precision = "float32"
@@ -91,11 +91,11 @@ class Engine:
 
     def predict(self, images: Images) -> Floats:
         """Probabilities float32 (N, C); rows sum to 1."""
-        return mean_answer(
-            lambda view: self._run(view, "probabilities")["probabilities"],
-            images,
-            views=self.model.test_views,
-        )
+        return self.answer(images).probabilities
+
+    def answer(self, images: Images) -> Outputs:
+        """Probabilities, and the features that they come from."""
+        return mean_outputs(self._answer, images, views=self.model.test_views)
 
     def taps(self, images: Images) -> dict[str, Floats]:
         """{tap: pooled activations float32 (N, channels)}, which the head is trained on."""
@@ -119,6 +119,11 @@ class Engine:
             pooled={tap: found[f"pooled:{tap}"] for tap in taps},
             maps={tap: found[f"map:{tap}"] for tap in taps},
         )
+
+    def _answer(self, images: Images) -> Outputs:
+        found = self._run(images, "answers")
+        features = [found[f"pooled:{tap}"] for tap in tapped_layers(self.model)]
+        return Outputs(found["probabilities"], np.concatenate(features, axis=1))
 
     def _run(self, images: Images, kind: str) -> dict[str, Floats]:
         expected = (self.size, self.size, 3)
@@ -154,7 +159,7 @@ class Engine:
         return self._compiled[slot]
 
     def _int8(self, kind: str) -> bool:
-        return self.options.precision == "int8" and kind == "probabilities"
+        return self.options.precision == "int8" and kind == "answers"
 
     def _build(self, kind: str, dtype: np.dtype[Any]) -> ov.Model:
         if self._int8(kind):
@@ -168,15 +173,13 @@ class Engine:
 
 
 def _outputs(graph: Graph, kind: str) -> dict[str, ov.Output]:
-    probabilities = {"probabilities": graph.probabilities}
-    if kind == "probabilities":
-        return probabilities
+    if kind == "answers":
+        return graph.answers
     if kind == "taps":
         return graph.pooled
     if kind == "maps":
-        pooled = {f"pooled:{tap}": vector for tap, vector in graph.pooled.items()}
         maps = {f"map:{tap}": _channels_last(graph.layers[tap]) for tap in graph.pooled}
-        return {**probabilities, **pooled, **maps}
+        return {**graph.answers, **maps}
     cut = kind.removeprefix("cut:")
     if cut not in graph.layers:
         raise UsageError(

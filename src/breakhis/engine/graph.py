@@ -39,6 +39,12 @@ class Graph:
     pooled: dict[str, ov.Output]
     probabilities: ov.Output
 
+    @property
+    def answers(self) -> dict[str, ov.Output]:
+        """{"probabilities": and for every tap "pooled:TAP":}, what an answer and its abstention rest on."""
+        pooled = {f"pooled:{tap}": vector for tap, vector in self.pooled.items()}
+        return {"probabilities": self.probabilities, **pooled}
+
 
 def build_graph(
     model: ModelConfig, weights: Weights, *, size: int, dtype: type[np.generic] = np.uint8

@@ -41,6 +41,13 @@ class Abstention:
             "accuracy": self.accuracy.to_json(),
         }
 
+    def summary(self, unit: str) -> str:
+        """One line for people; `unit` is what the split kept together."""
+        return (
+            f"Left unanswered: {self.images} images. Share answered {self.coverage}, accuracy of those "
+            f"{self.accuracy}, split by {unit}; all other numbers count every image's most probable answer."
+        )
+
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> "Abstention":
         """What `to_json` gave."""
@@ -158,9 +165,10 @@ class Evaluation:
 
     def table(self) -> str:
         """Tables for people, as plain text; every row names the split's unit, every number its interval."""
-        return tables(
-            self._title(), self.overall, per_magnification=self.per_magnification, pooled=self.pooled
-        )
+        parts = {f"{key}X": measures for key, measures in self.per_magnification.items()}
+        parts.update({f"pooled by {unit}": measures for unit, measures in self.pooled.items()})
+        notes = [self.abstention.summary(self.unit)] if self.abstention else []
+        return tables(self._title(), self.overall, parts=parts, notes=notes)
 
     def _title(self) -> Titled:
         return Titled(self.name, self.unit, self.verdict)

@@ -66,19 +66,15 @@ def support(measures: Measures, rows: str) -> str:
     return f"{measures.rows} {rows} of {measures.patients} patients, {measures.cases} cases"
 
 
-def tables(
-    title: Titled, overall: Measures, *, per_magnification: dict[int, Measures], pooled: dict[str, Measures]
-) -> str:
-    """Every metric of all images, then per subtype, per magnification and pooled, as plain text."""
-    parts = {f"{key}X": measures for key, measures in per_magnification.items()}
-    parts.update({f"pooled by {unit}": measures for unit, measures in pooled.items()})
+def tables(title: Titled, overall: Measures, *, parts: dict[str, Measures], notes: Sequence[str]) -> str:
+    """Every metric of all images, then per subtype and of `parts` of them, then notes, as plain text."""
     drawn = [
         (f"{title}, {support(overall, 'images')}", _overall(title, overall)),
         ("per subtype", _per_class(title, overall)),
     ]
     if parts:
         drawn.append(("per magnification and pooled", _parts(title, parts)))
-    return render(drawn, _notes(overall))
+    return render(drawn, [*notes, *_notes(overall)])
 
 
 def render(headed: Sequence[tuple[str, Table]], notes: Sequence[str]) -> str:

@@ -59,8 +59,9 @@ def _quantised(bundle: Bundle, images: NDArray[np.uint8]) -> dict[str, bytes]:
             "NNCF for int8", found=str(error), fix="pip install 'breakhis[export]'"
         ) from error
     graph = build_graph(bundle.config.model, bundle.weights(), size=bundle.size, dtype=np.float32)
-    graph.probabilities.get_tensor().set_names({"probabilities"})
-    model = ov.Model([graph.probabilities], [graph.image], "breakhis")
+    for name, output in graph.answers.items():
+        output.get_tensor().set_names({name})
+    model = ov.Model(list(graph.answers.values()), [graph.image], "breakhis")
     batches = [image[None].astype(np.float32) for image in images]
     reference = _answers(ov.Core().compile_model(model, "CPU"), batches)
 

@@ -4,6 +4,7 @@ Tissue on a slide has no up or down, so every view is the same evidence.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
 import numpy as np
@@ -23,16 +24,29 @@ def turn(images: Images, view: int) -> Images:
     return cast(Images, np.ascontiguousarray(np.rot90(mirrored, view % 4, axes=(1, 2))))
 
 
-def mean_answer(
-    predict: Callable[[Images], NDArray[np.float32]], images: Images, *, views: int
-) -> NDArray[np.float32]:
-    """The renormalised geometric mean of probabilities (N, C) over the first `views` views.
+@dataclass(frozen=True)
+class Outputs:
+    """What a network makes of N images.
 
-    Of a network that is linear before its softmax, this is the answer to its features' mean over the views.
+    Attributes:
+        probabilities: (N, C) float32, uncalibrated; rows sum to 1.
+        features: (N, D) float32, the pooled taps side by side, from the bottom up.
+    """
+
+    probabilities: NDArray[np.float32]
+    features: NDArray[np.float32]
+
+
+def mean_outputs(compute: Callable[[Images], Outputs], images: Images, *, views: int) -> Outputs:
+    """The outputs over the first `views` views: features are averaged, probabilities as `mean_probabilities`.
+
+    Of a network that is linear before its softmax, the mean answer is the answer to the mean features.
     """
     if views == 1:
-        return predict(images)
-    return mean_probabilities([predict(turn(images, view)) for view in range(views)])
+        return compute(images)
+    found = [compute(turn(images, view)) for view in range(views)]
+    features = np.mean([one.features for one in found], axis=0)
+    return Outputs(mean_probabilities([one.probabilities for one in found]), features)
 
 
 def mean_probabilities(answers: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:

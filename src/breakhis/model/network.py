@@ -106,12 +106,12 @@ def _answer(x: keras.KerasTensor, model: ModelConfig, classes: int, benign: int)
 
 def tap_model(network: keras.Model) -> keras.Model:
     """Images as for `network` -> {tap: pooled float32 (B, channels)}; layers are shared with `network`."""
-    return keras.Model(network.input, _pooled(network), name="taps")
+    return keras.Model(network.input, pooled_taps(network), name="taps")
 
 
 def head_model(network: keras.Model) -> keras.Model:
     """{tap: pooled (B, channels)} -> probabilities (B, C); training it trains the layers of `network`."""
-    return _part(_pooled(network), network.output, name="head")
+    return _part(pooled_taps(network), network.output, name="head")
 
 
 @dataclass(frozen=True)
@@ -135,7 +135,7 @@ def split_network(network: keras.Model, cut: str) -> Halves:
         ConfigError: The network has no such layer, or no tap lies above it.
     """
     names = [layer.name for layer in network.layers]
-    pooled = _pooled(network)
+    pooled = pooled_taps(network)
     top = list(pooled)[-1]
     if cut not in names or names.index(cut) >= names.index(top):
         raise ConfigError(
@@ -151,12 +151,12 @@ def split_network(network: keras.Model, cut: str) -> Halves:
 
 def backbone_layers(network: keras.Model) -> list[keras.layers.Layer]:
     """The layers of DenseNet121 in `network`, bottom up: neither the normalisation nor the head."""
-    head = {layer.name for layer in keras.Model(list(_pooled(network).values()), network.output).layers}
-    pools = {tap + _POOLED for tap in _pooled(network)}
+    head = {layer.name for layer in keras.Model(list(pooled_taps(network).values()), network.output).layers}
+    pools = {tap + _POOLED for tap in pooled_taps(network)}
     return [layer for layer in network.layers if layer.name not in head | pools | {"image", "normalise"}]
 
 
-def _pooled(network: keras.Model) -> dict[str, keras.KerasTensor]:
+def pooled_taps(network: keras.Model) -> dict[str, keras.KerasTensor]:
     """{tap: its pooled tensor}, from the bottom up."""
     names = [layer.name for layer in network.layers]
     taps = [name.removesuffix(_POOLED) for name in names if name.endswith(_POOLED)]

@@ -11,13 +11,15 @@ from typing import Any, Literal, Protocol, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from breakhis.abstention import Reason, check_image, judge
 from breakhis.bundle import SHIPPED_MODEL, Bundle
 from breakhis.catalog.names import parse_file
 from breakhis.catalog.scan import find_images
 from breakhis.engine import Engine, EngineOptions, Precision
 from breakhis.errors import BundleError, DataError, ImageError, MissingExtraError, UsageError
 from breakhis.images.decode import resize
-from breakhis.images.stream import decode_stream
+from breakhis.images.stream import map_images
+from breakhis.images.views import Outputs
 from breakhis.predict.precision import INT8_MEMBERS, choose_precision
 from breakhis.predictions import FloatArray, Predictions
 from breakhis.runs import Run
@@ -34,9 +36,22 @@ BATCH = 16
 class Backend(Protocol):
     """What computes probabilities: `breakhis.engine.Engine`, or Keras."""
 
-    def predict(self, images: Any) -> NDArray[np.float32]:
-        """(N, size, size, 3) uint8 RGB to (N, C) rows that sum to 1."""
+    def answer(self, images: Any) -> Outputs:
+        """(N, size, size, 3) uint8 RGB to uncalibrated probabilities and features."""
         ...
+
+
+@dataclass(frozen=True, eq=False)
+class Looked:
+    """An image as the network takes it.
+
+    Attributes:
+        square: (size, size, 3) uint8 RGB.
+        check: What is wrong with the whole image.
+    """
+
+    square: Image
+    check: Reason | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,7 +144,7 @@ class Predictor:
         if isinstance(next(iter(images), None), np.ndarray):
             arrays = cast("Images", images)
             names = [f"image {number}" for number in range(1, len(arrays) + 1)]
-            return self._table(names, self.predict_proba(arrays))
+            return self.answer(names, [self.look(image) for image in arrays])
         files = image_files([Path(str(item)) for item in images])
         parts = list(self.stream(files, on_bad=on_bad))
         return Predictions.concatenate([self._table([], np.empty((0, len(self.taxonomy)))), *parts])
@@ -139,7 +154,21 @@ class Predictor:
         if not len(images):
             return np.empty((0, len(self.taxonomy)))
         squares = np.stack([resize(_checked(image), self.bundle.size) for image in images])
-        return calibrate(self.engine.predict(squares), self.bundle.temperature)
+        return calibrate(self.engine.answer(squares).probabilities, self.bundle.temperature)
+
+    def look(self, image: Image) -> Looked:
+        """Check a decoded image (H, W, 3) and resize it, which any number of threads may do at a time."""
+        size = self.bundle.size
+        return Looked(resize(_checked(image), size), check_image(image, size=size))
+
+    def answer(self, names: Sequence[str], looked: Sequence[Looked]) -> Predictions:
+        """Classify images that were looked at, with the patient, case and magnification of their names."""
+        if not looked:
+            return self._table([], np.empty((0, len(self.taxonomy))))
+        outputs = self.engine.answer(np.stack([one.square for one in looked]))
+        table = self._table(names, calibrate(outputs.probabilities, self.bundle.temperature))
+        checks = [one.check for one in looked]
+        return judge(table, outputs.features, checks=checks, rule=self.bundle.rule)
 
     def stream(self, files: Iterable[Path], *, on_bad: Refusal | None = None) -> Iterator[Predictions]:
         """Classify any number of files in flat memory, in order, a batch at a time.
@@ -157,7 +186,7 @@ class Predictor:
                 if isinstance(batch, ImageError):
                     failure = batch
                     break
-                following = computing.submit(self._answer, *batch)
+                following = computing.submit(self.answer, *batch)
                 if pending is not None:
                     yield pending.result()
                 pending = following
@@ -168,11 +197,11 @@ class Predictor:
 
     def _batches(
         self, files: Iterable[Path], on_bad: Refusal | None
-    ) -> Iterator[tuple[list[str], list[Image]] | ImageError]:
+    ) -> Iterator[tuple[list[str], list[Looked]] | ImageError]:
         named, sources = itertools.tee(files)
         names: list[str] = []
-        images: list[Image] = []
-        for file, decoded in zip(named, decode_stream(sources, size=self.bundle.size), strict=True):
+        images: list[Looked] = []
+        for file, decoded in zip(named, map_images(sources, self.look), strict=True):
             if not isinstance(decoded, ImageError):
                 names.append(file.as_posix())
                 images.append(decoded)
@@ -189,10 +218,7 @@ class Predictor:
         if names:
             yield names, images
 
-    def _answer(self, names: list[str], images: list[Image]) -> Predictions:
-        return self._table(names, self.predict_proba(images))
-
-    def _table(self, names: list[str], probabilities: FloatArray) -> Predictions:
+    def _table(self, names: Sequence[str], probabilities: FloatArray) -> Predictions:
         """Answers with the patient, case and magnification that BreaKHis names tell, truth unknown."""
         parsed = [parse_file(name) for name in names]
         return Predictions(

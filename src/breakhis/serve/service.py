@@ -5,7 +5,6 @@ import os
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import replace
 from typing import Final, TypeVar
 
 import cv2
@@ -14,8 +13,8 @@ import numpy as np
 from breakhis.catalog.names import parse_file
 from breakhis.errors import ImageError
 from breakhis.explain import Explanation, Method, explain
-from breakhis.images.decode import Image, decode, read_image
-from breakhis.predict import BATCH, Predictor
+from breakhis.images.decode import read_image
+from breakhis.predict import BATCH, Looked, Predictor
 from breakhis.predictions import Predictions
 from breakhis.serve.batching import Batcher
 from breakhis.serve.limits import Budget, Limits
@@ -120,10 +119,10 @@ class Service:
 
     async def _answer(self, upload: Upload) -> Answer:
         try:
-            image = await self._decode(upload, lambda content: decode(content, size=self._size))
+            looked = await self._decode(upload, lambda content: self.predictor.look(read_image(content)))
         except ImageError as error:
             return error
-        return _named(await self._batcher.submit(image), upload.name)
+        return await self._batcher.submit((upload.name, looked))
 
     async def _decode(self, upload: Upload, read: Callable[[bytes], Result]) -> Result:
         try:
@@ -135,30 +134,14 @@ class Service:
     async def _in(self, executor: Executor, work: Callable[[], Result]) -> Result:
         return await asyncio.get_running_loop().run_in_executor(executor, work)
 
-    @property
-    def _size(self) -> int:
-        return self.predictor.bundle.size
-
-    def _compute(self, images: list[Image]) -> list[Predictions]:
-        answers = self.predictor.predict(images)
+    def _compute(self, named: list[tuple[str, Looked]]) -> list[Predictions]:
+        answers = self.predictor.answer([name for name, _ in named], [looked for _, looked in named])
         return [answers.select(np.array([row])) for row in range(len(answers))]
 
     async def _warm(self) -> None:
-        blank = np.zeros((self._size, self._size, 3), np.uint8)
+        blank = np.zeros((self.predictor.bundle.size, self.predictor.bundle.size, 3), np.uint8)
         await self._in(self._computing, lambda: self.predictor.predict([blank]))
         self.ready = True
-
-
-def _named(answer: Predictions, name: str) -> Predictions:
-    """With the patient, case and magnification that a BreaKHis name tells."""
-    parsed = parse_file(name)
-    return replace(
-        answer,
-        paths=np.array([name]),
-        magnifications=np.array([parsed.magnification if parsed else 0]),
-        patients=np.array([parsed.patient if parsed else ""]),
-        cases=np.array([parsed.case if parsed else ""]),
-    )
 
 
 def _preview(content: bytes) -> bytes:

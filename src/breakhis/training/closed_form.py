@@ -11,17 +11,19 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from breakhis.abstention import CaseSpace
+from breakhis.affine import Affine, scaling
 from breakhis.catalog.table import IntArray, StrArray
 from breakhis.config import tapped_layers
 from breakhis.files import cache_folder, hash_json
 from breakhis.images.batches import sample_weights
 from breakhis.images.store import Store
-from breakhis.images.views import mean_probabilities, turn
+from breakhis.images.views import Outputs, mean_probabilities, turn
 from breakhis.model.network import head_model
 from breakhis.training.batches import Layout
 from breakhis.training.extract import EngineExtractor
 from breakhis.training.features import FeatureCache, FloatArray, fill
-from breakhis.training.linear import Affine, Examples, bags, fit_affine, scaling
+from breakhis.training.linear import Examples, bags, fit_affine
 from breakhis.training.loop import Listener
 from breakhis.training.material import HeldOut, Material, Trained
 
@@ -71,16 +73,20 @@ class ViewFeatures:
 
     def mean(self, rows: IntArray) -> FloatArray:
         """(n, D) float32: taps side by side as the head takes them, averaged over the views."""
-        taps = self.layout.unpack(self.read(rows).mean(axis=0))
-        return np.concatenate([taps[tap] for tap in tapped_layers(self.material.config.model)], axis=1)
+        return self._mean(self.read(rows))
 
-    def answers(self, rows: IntArray) -> FloatArray:
-        """(n, C) float32: what the network as it stands now answers, over all views."""
-        return self.answers_to(self.read(rows))
+    def outputs(self, rows: IntArray) -> Outputs:
+        """What the network as it stands now makes of rows of the store."""
+        views = self.read(rows)
+        return Outputs(self.answers_to(views), self._mean(views))
 
     def answers_to(self, views: FloatArray) -> FloatArray:
-        """The same from features (views, n, width) that were read before."""
+        """(n, C) float32: answers over all views, from features (views, n, width) that were read before."""
         return mean_probabilities([np.asarray(self._head(self.layout.unpack(view))) for view in views])
+
+    def _mean(self, views: FloatArray) -> FloatArray:
+        taps = self.layout.unpack(views.mean(axis=0))
+        return np.concatenate([taps[tap] for tap in tapped_layers(self.material.config.model)], axis=1)
 
 
 def train_linear(
@@ -103,24 +109,25 @@ def train_linear(
     bagged = material.config.fit.bags > 1 and np.array_equal(material.groups[rows], material.cases[rows])
     if bagged:
         fitted = fit_head(material, features, rows)
-        held_out = _out_of_bag(material, features, rows, fitted)
+        answered = _out_of_bag(material, features, rows, fitted)
     else:
-        held_out = _cross_fitted(material, features, rows)
+        answered = _cross_fitted(material, features, rows)
         fitted = fit_head(material, features, rows)
     _set_layers(material.network, fitted)
+    held_out = _held_out(material, features, rows, answered)
+    own = features.outputs(rows).probabilities
+    whole = {"": (rows, own), "val_": (held_out.rows, held_out.probabilities)}
     row: dict[str, Any] = {"epoch": 1, "phase": "closed form", "learning_rate": 0.0}
-    for prefix, measured in (("", HeldOut(rows, features.answers(rows))), ("val_", held_out)):
-        truth = targets.one_hot[measured.rows]
-        losses = -np.log(np.maximum((measured.probabilities * truth).sum(axis=1), np.finfo(np.float32).tiny))
+    for prefix, (measured, probabilities) in whole.items():
+        truth = targets.one_hot[measured]
+        losses = -np.log(np.maximum((probabilities * truth).sum(axis=1), np.finfo(np.float32).tiny))
         row[f"{prefix}loss"] = float(losses.mean())
-        row[f"{prefix}accuracy"] = float(
-            (measured.probabilities.argmax(axis=1) == truth.argmax(axis=1)).mean()
-        )
+        row[f"{prefix}accuracy"] = float((probabilities.argmax(axis=1) == truth.argmax(axis=1)).mean())
     row["seconds"] = round(time.monotonic() - started, 3)
     listener.epoch_done(row, epochs=1)
     if on_history is not None:
         on_history((row,))
-    return Trained(material.network, 1, 1, features.answers, lambda: held_out)
+    return Trained(material.network, 1, 1, features.outputs, lambda: held_out)
 
 
 @dataclass(frozen=True)
@@ -184,8 +191,8 @@ def _fit_layers(
 
 def _out_of_bag(
     material: Material, features: ViewFeatures, rows: IntArray, fitted: list[FittedBag]
-) -> HeldOut:
-    """Answers for each case of `rows` by the mean of the bags without it.
+) -> tuple[IntArray, FloatArray]:
+    """Rows, and answers for each case of `rows` by the mean of the bags without it.
 
     Source: Breiman, "Bagging Predictors", Machine Learning 24, 1996.
 
@@ -200,11 +207,11 @@ def _out_of_bag(
             _set_layers(material.network, without)
             answers[cases == case] = features.answers_to(views[:, cases == case])
             answered |= cases == case
-    return HeldOut(rows[answered], answers[answered])
+    return rows[answered], answers[answered]
 
 
-def _cross_fitted(material: Material, features: ViewFeatures, rows: IntArray) -> HeldOut:
-    """Answers for `rows` by heads fitted without their group.
+def _cross_fitted(material: Material, features: ViewFeatures, rows: IntArray) -> tuple[IntArray, FloatArray]:
+    """Rows, and answers for `rows` by heads fitted without their group.
 
     An image whose class no other group of `rows` holds is left out: its fold cannot know the class.
     """
@@ -216,8 +223,24 @@ def _cross_fitted(material: Material, features: ViewFeatures, rows: IntArray) ->
         fit_head(material, features, rows[inside])
         known = rows[outside & np.isin(labels, labels[inside])]
         kept.append(known)
-        answers.append(features.answers(known))
-    return HeldOut(np.concatenate(kept), np.concatenate(answers))
+        answers.append(features.outputs(known).probabilities)
+    return np.concatenate(kept), np.concatenate(answers)
+
+
+def _held_out(
+    material: Material, features: ViewFeatures, rows: IntArray, answered: tuple[IntArray, FloatArray]
+) -> HeldOut:
+    """Held-out answers to some of `rows`, each with its distance to the cases of the other inner folds."""
+    kept, probabilities = answered
+    means, cases = features.mean(rows), material.cases[rows]
+    labels = material.targets.one_hot[rows].argmax(axis=1)
+    folds = inner_folds(labels, material.groups[rows], seed=material.config.seed)
+    distances = np.zeros(len(rows))
+    for fold in np.unique(folds):
+        inside = folds == fold
+        distances[inside] = CaseSpace.fit(means[~inside], cases[~inside]).distances(means[inside])
+    chosen = np.searchsorted(rows, kept)
+    return HeldOut(kept, probabilities, distances[chosen], CaseSpace.fit(means, cases))
 
 
 def inner_folds(labels: IntArray, groups: StrArray, *, seed: int) -> IntArray:

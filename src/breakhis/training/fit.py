@@ -1,17 +1,20 @@
 """From images and a configuration to a trained network: the one entry of this package."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
 import keras
 import numpy as np
 
+from breakhis.abstention import CaseSpace
 from breakhis.catalog.table import Catalog, IntArray, StrArray
 from breakhis.config import TrainConfig
 from breakhis.engine import Engine
 from breakhis.errors import ConfigError
 from breakhis.images.batches import sample_weights
 from breakhis.images.store import Store
+from breakhis.images.views import Outputs
 from breakhis.model.network import build_network
 from breakhis.model.weights import get_weights, load_backbone
 from breakhis.runs import Run
@@ -66,13 +69,12 @@ def fit_network(job: Job, run: Run, listener: Listener) -> Trained:
     progress = STRATEGIES[config.fit.strategy](material, context)
     engine = Engine(config.model, get_weights(network), size=config.images.size)
     answer = partial(_answer, engine, job.store)
-    validation = material.targets.validation
     return Trained(
         network=network,
         kept_epoch=progress.schedule.best_epoch,
         epochs=len(progress.rows),
         answer=answer,
-        held_out=lambda: HeldOut(validation, answer(validation)),
+        held_out=lambda: _held_out(material, answer),
     )
 
 
@@ -125,11 +127,20 @@ def _network(config: TrainConfig, taxonomy: Taxonomy) -> keras.Model:
     return network
 
 
-def _answer(engine: Engine, store: Store, rows: IntArray) -> FloatArray:
-    chunks = [
-        engine.predict(store.read(rows[start : start + _CHUNK])) for start in range(0, len(rows), _CHUNK)
-    ]
-    return np.concatenate(chunks)
+def _answer(engine: Engine, store: Store, rows: IntArray) -> Outputs:
+    parts = [engine.answer(store.read(rows[start : start + _CHUNK])) for start in range(0, len(rows), _CHUNK)]
+    return Outputs(
+        np.concatenate([part.probabilities for part in parts]),
+        np.concatenate([part.features for part in parts]),
+    )
+
+
+def _held_out(material: Material, answer: Callable[[IntArray], Outputs]) -> HeldOut:
+    """What the network says of the validation images, and how far they lie from the training cases."""
+    train, validation = material.targets.train, material.targets.validation
+    space = CaseSpace.fit(answer(train).features, material.cases[train])
+    found = answer(validation)
+    return HeldOut(validation, found.probabilities, space.distances(found.features), space)
 
 
 def _groups(job: Job) -> StrArray:

@@ -5,43 +5,18 @@ on request, whitened to their first principal components, with every case weighi
 images it has. All of it folds into one matrix and one offset.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import eigh
 from sklearn.linear_model import LogisticRegression
 
+from breakhis.affine import Affine, FloatArray
 from breakhis.catalog.table import IntArray, StrArray
 from breakhis.config import FitConfig
 
-FloatArray = NDArray[np.float64]
-
 _ABSENT = -30.0
 """Logit of a class that the training set lacks: a probability below 1e-12."""
-
-
-@dataclass(frozen=True)
-class Affine:
-    """Features (N, D) to `features @ kernel + bias` (N, K)."""
-
-    kernel: FloatArray
-    bias: FloatArray
-
-    def __call__(self, features: FloatArray) -> FloatArray:
-        scores: FloatArray = features @ self.kernel + self.bias
-        return scores
-
-    @classmethod
-    def mean(cls, maps: Sequence["Affine"]) -> "Affine":
-        """The map whose scores are the mean scores of several."""
-        kernel = np.mean([one.kernel for one in maps], axis=0)
-        return cls(kernel, np.mean([one.bias for one in maps], axis=0))
-
-    def after(self, first: "Affine") -> "Affine":
-        """This map of what `first` gives, as one map."""
-        return Affine(first.kernel @ self.kernel, first.bias @ self.kernel + self.bias)
 
 
 @dataclass(frozen=True)
@@ -102,22 +77,6 @@ def bags(labels: IntArray, cases: StrArray, fit: FitConfig, *, seed: int) -> lis
             kept |= (labels == label) & np.isin(cases, own[:count])
         drawn.append(np.flatnonzero(kept))
     return drawn
-
-
-def scaling(features: FloatArray, weights: FloatArray, *, components: int | None) -> Affine:
-    """Standardise features (N, D); then whiten the first `components` principal components, if asked to."""
-    share = weights / weights.sum()
-    mean = share @ features
-    deviation = np.sqrt(share @ (features - mean) ** 2) + 1e-6
-    if components is None:
-        kernel = np.diag(1 / deviation)
-    else:
-        rows = np.sqrt(share)[:, None] * ((features - mean) / deviation)
-        least = max(len(deviation) - components, 0)  # the leading ones alone: ten times as fast as all
-        variances, directions = eigh(rows.T @ rows, subset_by_index=(least, len(deviation) - 1))
-        kept = variances > 1e-10 * variances[-1]
-        kernel = directions[:, kept] / np.sqrt(variances[kept]) / deviation[:, None]
-    return Affine(kernel, -mean @ kernel)
 
 
 def _logistic(examples: Examples, classes: int, *, l2: float) -> Affine:

@@ -4,10 +4,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import keras
+import numpy as np
+from numpy.typing import NDArray
 
+from breakhis.abstention import CaseSpace
 from breakhis.catalog.table import IntArray, StrArray
 from breakhis.config import TrainConfig
 from breakhis.images.store import Store
+from breakhis.images.views import Outputs
 from breakhis.training.batches import Targets
 from breakhis.training.features import FloatArray
 
@@ -35,15 +39,19 @@ class Material:
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Answers that nothing was fitted on, to calibrate with.
+    """Answers that nothing was fitted on, to calibrate and to set thresholds with.
 
     Attributes:
         rows: (n,) positions in the catalog; none of them of the test set.
         probabilities: (n, C) float32, uncalibrated, by networks that trained on nothing of the same group.
+        distances: (n,) to the nearest training case of another group.
+        space: What distances to all that the network trained on are measured in.
     """
 
     rows: IntArray
     probabilities: FloatArray
+    distances: NDArray[np.float64]
+    space: CaseSpace
 
 
 @dataclass(frozen=True)
@@ -54,7 +62,7 @@ class Trained:
         network: One view of images to probabilities.
         kept_epoch: Number (from 1) of the epoch whose weights were kept.
         epochs: Epochs trained.
-        answer: Rows of the catalog to uncalibrated probabilities (n, C) float32, over all test views.
+        answer: Rows of the catalog to uncalibrated probabilities and features, over all test views.
         held_out: Answers to calibrate with: of the validation images, or, where a head in closed form was
             fitted on these too, out of bag or of inner folds.
     """
@@ -62,5 +70,5 @@ class Trained:
     network: keras.Model
     kept_epoch: int
     epochs: int
-    answer: Callable[[IntArray], FloatArray]
+    answer: Callable[[IntArray], Outputs]
     held_out: Callable[[], HeldOut]

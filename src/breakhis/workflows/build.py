@@ -12,7 +12,7 @@ from breakhis.bundle import Bundle, BundleContents
 from breakhis.config import ModelConfig, TrainConfig
 from breakhis.evaluate import evaluate
 from breakhis.evaluate.make import answers_of
-from breakhis.metrics import Metric, Resamples, estimate, fit_temperature
+from breakhis.metrics import Metric, Resamples, estimate
 from breakhis.metrics.intervals import percentiles
 from breakhis.model.network import build_network
 from breakhis.model.weights import Weights, get_weights, load_backbone
@@ -21,6 +21,7 @@ from breakhis.splits import Split, make_folds
 from breakhis.training.fit import fit_everything
 from breakhis.training.loop import Listener
 from breakhis.workflows.crossval import cross_validate
+from breakhis.workflows.learn import settle
 from breakhis.workflows.prepare import Prepared
 
 
@@ -66,10 +67,7 @@ def build_model(prepared: Prepared, plan: Plan, *, out: Path, folder: Path, list
     listener.say(f"training on all {len(rows)} images")
     config = plan.config.model_copy(update={"seed": plan.seeds[0]})
     trained = fit_everything(prepared.catalog, prepared.store, config, rows=rows, listener=listener)
-    held_out = trained.held_out()
-    temperature = fit_temperature(
-        held_out.probabilities.astype(np.float64), prepared.catalog.labels[held_out.rows]
-    )
+    settled = settle(trained, prepared.catalog, config)
     shipped = config.model_copy(update={"model": config.model.model_copy(update={"weights": "imagenet"})})
     contents = BundleContents(
         config=shipped,
@@ -78,7 +76,8 @@ def build_model(prepared: Prepared, plan: Plan, *, out: Path, folder: Path, list
         metrics=repeated(tables, splits, plan),
         split=splits[0].to_json(),
         created=plan.created.isoformat(),
-        temperature=temperature,
+        temperature=settled.temperature,
+        rule=settled.rule,
     )
     Bundle.write(out, contents, half=True)
     return Bundle.open(out)

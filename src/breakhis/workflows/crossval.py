@@ -2,10 +2,13 @@
 
 import shutil
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from breakhis.abstention import Reason
+from breakhis.catalog.table import IntArray
 from breakhis.config import TrainConfig
 from breakhis.evaluate import Evaluation, evaluate
 from breakhis.files import hash_json, require_own, write_json
@@ -49,7 +52,7 @@ def cross_validate(
     for fold in range(split.folds):
         listener.say(f"fold {fold + 1} of {split.folds}, split by {split.unit}")
         job = Job(prepared.catalog, prepared.store, split.one_fold(fold, prepared.catalog), config)
-        part, facts = _run_fold(job, folder / f"fold-{fold + 1}", listener)
+        part, facts = _run_fold(job, folder / f"fold-{fold + 1}", listener, checks=prepared.checks)
         parts.append(part)
         folds.append({"fold": fold + 1, **facts})
     predictions = Predictions.concatenate(parts)
@@ -80,7 +83,9 @@ def save_crossval(
     write_json(folder / "crossval.json", value)
 
 
-def _run_fold(job: Job, folder: Path, listener: Listener) -> tuple[Predictions, dict[str, Any]]:
+def _run_fold(
+    job: Job, folder: Path, listener: Listener, *, checks: Callable[[IntArray], list[Reason | None]]
+) -> tuple[Predictions, dict[str, Any]]:
     key = hash_json([job.catalog.hash, job.split.hash])
     known = Run(folder)
     if known.status().get("state") == "finished":
@@ -89,13 +94,13 @@ def _run_fold(job: Job, folder: Path, listener: Listener) -> tuple[Predictions, 
     started = time.monotonic()
     run = Run.start(folder, job.config, data_hash=key, resume=known.status().get("state") == "started")
     with run.abandoned_unbegun():
-        learned = learn(job, run, listener)
+        learned = learn(job, run, listener, checks=checks)
     facts = {
         "images": len(learned.test),
         "cases": len(set(learned.test.cases.tolist())),
         "kept_epoch": learned.trained.kept_epoch,
         "epochs": learned.trained.epochs,
-        "temperature": learned.temperature,
+        "temperature": learned.settled.temperature,
         "seconds": round(time.monotonic() - started, 1),
     }
     learned.test.save(run.predictions_file)

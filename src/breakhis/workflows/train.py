@@ -40,7 +40,7 @@ def train(
         split.save(run.split_file)
         for warning in split.warnings:
             listener.say(f"warning: {warning}")
-        learned = learn(job, run, listener)
+        learned = learn(job, run, listener, checks=prepared.checks)
     evaluation = evaluate(
         learned.test,
         unit=split.unit,
@@ -59,7 +59,7 @@ def train(
         {
             "kept_epoch": learned.trained.kept_epoch,
             "epochs": learned.trained.epochs,
-            "temperature": learned.temperature,
+            "temperature": learned.settled.temperature,
             "data": str(prepared.catalog.root),
         }
     )
@@ -112,5 +112,6 @@ def _contents(job: Job, learned: Learned, evaluation: Evaluation) -> BundleConte
         metrics=evaluation.to_json(),
         split=job.split.to_json(),
         created=datetime.now(UTC).date().isoformat(),
-        temperature=learned.temperature,
+        temperature=learned.settled.temperature,
+        rule=learned.settled.rule,
     )
