@@ -2,6 +2,7 @@
 
 import csv
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 import tensorflow as tf
 
 from breakhis.config import FitConfig, TrainConfig
+from breakhis.engine import Engine
 from breakhis.errors import RunError
 from breakhis.model.network import build_network, head_model, split_network
 from breakhis.model.weights import get_weights
@@ -20,6 +22,7 @@ from breakhis.training.extract import EngineExtractor
 from breakhis.training.features import FeatureCache, fill
 from breakhis.training.fit import Job, fit_network
 from breakhis.training.schedule import ScheduleState, next_state
+from breakhis.training.untrained import Untrained
 from training_tables import Silent, small_config, small_job
 
 FIT = FitConfig(early_stopping_patience=3, plateau_patience=2)
@@ -164,6 +167,33 @@ def test_a_resumed_training_ends_as_an_uninterrupted_one(tmp_path: Path) -> None
         np.testing.assert_array_equal(array, wanted[name], err_msg=name)
     _, _, other = run_job(tmp_path, "other seed", config.model_copy(update={"seed": 1}))
     assert any(not np.array_equal(array, wanted[name]) for name, array in get_weights(other.network).items())
+
+
+def test_trainings_that_share_a_network_end_as_trainings_of_their_own(tmp_path: Path) -> None:
+    """The same job again after another one: nothing of the first is left in network or optimizer."""
+    config = small_config("frozen")
+    alone, job, expected = run_job(tmp_path, "alone", config)
+    wanted = get_weights(expected.network)
+    shared = replace(job, untrained=Untrained(config, job.catalog.taxonomy))
+    for name in ("first", "again"):
+        run = Run.start(tmp_path / name, config, data_hash="d", resume=False)
+        trained = fit_network(shared, run, Silent())
+        assert history(run) == history(alone)
+        for weight, array in get_weights(trained.network).items():
+            np.testing.assert_array_equal(array, wanted[weight], err_msg=weight)
+
+
+def test_frozen_answers_from_kept_features_are_those_of_the_whole_network(tmp_path: Path) -> None:
+    config = small_config("frozen", **{"fit.learning_rate": 0.02, "model.test_views": 8})
+    _, job, trained = run_job(tmp_path, "run", config)
+    engine = Engine(config.model, get_weights(trained.network), size=config.images.size)
+    rows = np.arange(len(job.catalog))
+    answers = trained.answer(rows)
+    assert answers.std(axis=0).max() > 0.01
+    np.testing.assert_allclose(answers, engine.predict(job.store.read(rows)), atol=1e-6)
+    held_out = trained.held_out()
+    np.testing.assert_array_equal(held_out.rows, job.split.indices("validation"))
+    np.testing.assert_allclose(held_out.probabilities, answers[held_out.rows], atol=1e-6)
 
 
 def test_finetune_goes_on_from_the_heads_and_resumes_in_the_upper_phase(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """Batches of cached features: what heads and upper blocks are fitted on."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -80,7 +80,7 @@ class Order:
         return cls(rows, np.zeros(len(rows), dtype=np.int64))
 
 
-class FeatureBatches(keras.utils.PyDataset):  # type: ignore[misc]
+class FeatureBatches:
     """Batches ``(inputs by name, one-hot, weight)``, read from disk when asked for: memory stays flat."""
 
     def __init__(
@@ -92,16 +92,18 @@ class FeatureBatches(keras.utils.PyDataset):  # type: ignore[misc]
         order: Order,
         batch_size: int,
     ) -> None:
-        super().__init__()
         self._views, self._layout, self._targets = views, layout, targets
         self._order, self._batch_size = order, batch_size
 
     def __len__(self) -> int:
         return math.ceil(len(self._order.rows) / self._batch_size)
 
-    def __getitem__(self, index: int) -> tuple[dict[str, FloatArray], FloatArray, FloatArray]:
-        chosen = slice(index * self._batch_size, (index + 1) * self._batch_size)
-        rows, shown = self._order.rows[chosen], self._order.views[chosen]
+    def __iter__(self) -> Iterator[tuple[dict[str, FloatArray], FloatArray, FloatArray]]:
+        for start in range(0, len(self._order.rows), self._batch_size):
+            chosen = slice(start, start + self._batch_size)
+            yield self._batch(self._order.rows[chosen], self._order.views[chosen])
+
+    def _batch(self, rows: IntArray, shown: IntArray) -> tuple[dict[str, FloatArray], FloatArray, FloatArray]:
         packed = np.empty((len(rows), self._layout.width), np.float32)
         for view in np.unique(shown):
             # Read anew each time: the system counts what was touched of a lasting mapping as memory.

@@ -19,10 +19,9 @@ from breakhis.files import cache_folder, hash_json
 from breakhis.images.batches import sample_weights
 from breakhis.images.store import Store
 from breakhis.images.views import Outputs, mean_probabilities, turn
-from breakhis.model.network import head_model
 from breakhis.training.batches import Layout
 from breakhis.training.extract import EngineExtractor
-from breakhis.training.features import FeatureCache, FloatArray, fill
+from breakhis.training.features import FeatureCache, FloatArray, count_views, fill
 from breakhis.training.linear import Examples, bags, fit_affine
 from breakhis.training.loop import Listener
 from breakhis.training.material import HeldOut, Material, Trained
@@ -49,27 +48,24 @@ class ViewFeatures:
     @classmethod
     def of(cls, material: Material, listener: Listener) -> "ViewFeatures":
         """The features that the backbone of `material` gives."""
-        head = head_model(material.network)
-        layout = Layout.of(head)
-        extract = EngineExtractor.of(material.network, material.config, layout=layout, cut=None)
-        return cls(layout, material, listener, extract, head)
+        untrained = material.untrained
+        return cls(untrained.layout, material, listener, untrained.exact, untrained.head)
 
     def read(self, rows: IntArray) -> FloatArray:
         """(views, n, width) float32 of rows of the store."""
-        store, views = self.material.store, self.material.config.model.test_views
-        progress = _progress(self.listener, views * len(rows))
-        found = []
-        for view in range(views):
-            key = hash_json([store.path.parent.name, self._extract.key, "exact", view])
-            cache = FeatureCache.open(
-                cache_folder() / "features" / key,
-                images=len(store),
-                width=self.layout.width,
-                dtype=np.float32,
-            )
-            fill(cache, rows, self._extract, view=partial(_shown, store, view), progress=progress)
-            found.append(cache.read(rows))
-        return np.stack(found)
+        views = self.material.config.model.test_views
+        progress = count_views(self.listener, views * len(rows))
+        return np.stack([self.cache(view, rows, progress=progress).read(rows) for view in range(views)])
+
+    def cache(self, view: int, rows: IntArray, *, progress: Callable[[int], None]) -> FeatureCache:
+        """The features of one view, in which those of `rows` are computed."""
+        store = self.material.store
+        key = hash_json([store.path.parent.name, self._extract.key, "exact", view])
+        cache = FeatureCache.open(
+            cache_folder() / "features" / key, images=len(store), width=self.layout.width, dtype=np.float32
+        )
+        fill(cache, rows, self._extract, view=partial(_shown, store, view), progress=progress)
+        return cache
 
     def mean(self, rows: IntArray) -> FloatArray:
         """(n, D) float32: taps side by side as the head takes them, averaged over the views."""
@@ -256,14 +252,3 @@ def inner_folds(labels: IntArray, groups: StrArray, *, seed: int) -> IntArray:
 
 def _shown(store: Store, view: int, rows: IntArray) -> FloatArray:
     return turn(store.read(rows).astype(np.float32), view)
-
-
-def _progress(listener: Listener, total: int) -> Callable[[int], None]:
-    report, done = listener.stage(f"features of {total} views"), 0
-
-    def add(count: int) -> None:
-        nonlocal done
-        done += count
-        report(done, total)
-
-    return add

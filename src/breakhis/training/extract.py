@@ -28,14 +28,20 @@ class EngineExtractor:
 
     @classmethod
     def of(
-        cls, network: keras.Model, config: TrainConfig, *, layout: Layout, cut: str | None
+        cls,
+        network: keras.Model,
+        config: TrainConfig,
+        *,
+        layout: Layout,
+        cut: str | None,
+        exact: bool = False,
     ) -> "EngineExtractor":
         """The part of `network` below its branches, or below and including the layer `cut`.
 
-        Features that answers are computed from are exact, for a bundle answers in float32.
+        Features that answers are computed from are `exact`, for a bundle answers in float32.
         """
         weights = get_weights(network)
-        rounded = config.fit.strategy != "linear" and "bfloat16" in supported_precisions()
+        rounded = not exact and "bfloat16" in supported_precisions()
         precision: Precision = "bfloat16" if rounded else "float32"
         size = config.images.size
         engine = Engine(config.model, weights, size=size, options=EngineOptions(precision=precision))

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from breakhis.catalog.table import IntArray
 from breakhis.files import atomic_folder, storage_errors
+from breakhis.training.loop import Listener
 
 FloatArray = NDArray[np.float32]
 _CHUNK = 64
@@ -86,3 +87,15 @@ def fill(
         chunk = missing[start : start + _CHUNK]
         cache.write(chunk, extract(view(chunk)))
         progress(len(chunk))
+
+
+def count_views(listener: Listener, total: int) -> Callable[[int], None]:
+    """Tell `listener` of a stage of `total` views; the callback takes how many more are computed."""
+    report, done = listener.stage(f"features of {total} views"), 0
+
+    def add(count: int) -> None:
+        nonlocal done
+        done += count
+        report(done, total)
+
+    return add

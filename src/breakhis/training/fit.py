@@ -2,9 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 
-import keras
 import numpy as np
 
 from breakhis.abstention import CaseSpace
@@ -15,31 +13,34 @@ from breakhis.errors import ConfigError
 from breakhis.images.batches import sample_weights
 from breakhis.images.store import Store
 from breakhis.images.views import Outputs
-from breakhis.model.network import build_network
-from breakhis.model.weights import get_weights, load_backbone
+from breakhis.model.weights import get_weights
 from breakhis.runs import Run
 from breakhis.splits import Split
-from breakhis.taxonomy import Taxonomy
 from breakhis.training.batches import Targets
-from breakhis.training.closed_form import train_linear
-from breakhis.training.device import prepare_device
+from breakhis.training.closed_form import ViewFeatures, train_linear
 from breakhis.training.features import FloatArray
 from breakhis.training.history import write_history
 from breakhis.training.loop import Listener, LoopContext
 from breakhis.training.material import HeldOut, Material, Trained
 from breakhis.training.strategies import STRATEGIES, tap_features
+from breakhis.training.untrained import Untrained
 
 _CHUNK = 64
 
 
 @dataclass(frozen=True)
 class Job:
-    """One training: prepared images, their division (its first fold counts) and the configuration."""
+    """One training: prepared images, their division (its first fold counts) and the configuration.
+
+    Attributes:
+        untrained: What trainings of one configuration can share; the network of one ends with the next.
+    """
 
     catalog: Catalog
     store: Store
     split: Split
     config: TrainConfig
+    untrained: Untrained | None = None
 
 
 def fit_network(job: Job, run: Run, listener: Listener) -> Trained:
@@ -54,9 +55,9 @@ def fit_network(job: Job, run: Run, listener: Listener) -> Trained:
         RunError: The validation loss never was a number.
     """
     config = job.config
-    prepare_device(config)
-    network = _network(config, job.catalog.taxonomy)
-    material = Material(network, job.store, _targets(job), job.catalog.cases, _groups(job), config)
+    untrained = job.untrained or Untrained(config, job.catalog.taxonomy)
+    untrained.reset()
+    material = Material(untrained, job.store, _targets(job), job.catalog.cases, _groups(job), config)
     context = LoopContext(
         fit=config.fit,
         seed=config.seed,
@@ -67,10 +68,9 @@ def fit_network(job: Job, run: Run, listener: Listener) -> Trained:
     if config.fit.strategy == "linear":
         return train_linear(material, listener, on_history=context.on_history)
     progress = STRATEGIES[config.fit.strategy](material, context)
-    engine = Engine(config.model, get_weights(network), size=config.images.size)
-    answer = partial(_answer, engine, job.store)
+    answer = _answering(material, listener)
     return Trained(
-        network=network,
+        network=untrained.network,
         kept_epoch=progress.schedule.best_epoch,
         epochs=len(progress.rows),
         answer=answer,
@@ -93,16 +93,16 @@ def fit_everything(
             found=config.fit.strategy,
             fix="name a recipe whose head is fitted in closed form",
         )
-    prepare_device(config)
     one_hot = np.eye(len(catalog.taxonomy), dtype=np.float32)[catalog.labels]
     targets = Targets(one_hot, np.ones(len(catalog), dtype=np.float32), rows, rows[:0])
-    network = _network(config, catalog.taxonomy)
-    material = Material(network, store, targets, catalog.cases, catalog.cases, config)
+    material = Material(
+        Untrained(config, catalog.taxonomy), store, targets, catalog.cases, catalog.cases, config
+    )
     return train_linear(material, listener)
 
 
 def backbone_features(
-    catalog: Catalog, store: Store, config: TrainConfig, *, listener: Listener
+    catalog: Catalog, store: Store, untrained: Untrained, *, listener: Listener
 ) -> FloatArray:
     """What the untrained network's backbone says of every image as it is.
 
@@ -110,29 +110,30 @@ def backbone_features(
         (N, width) float32, the pooled taps side by side; each tap has length 1 and so has each row, so that a
         product of two rows is their mean cosine.
     """
-    prepare_device(config)
-    network = _network(config, catalog.taxonomy)
+    untrained.reset()
     everything = np.arange(len(catalog), dtype=np.int64)
     nothing = np.zeros((len(catalog), 0), dtype=np.float32)
     targets = Targets(nothing, np.ones(len(catalog), dtype=np.float32), everything[:0], everything)
-    return tap_features(Material(network, store, targets, catalog.cases, catalog.cases, config), listener)
+    material = Material(untrained, store, targets, catalog.cases, catalog.cases, untrained.config)
+    return tap_features(material, listener)
 
 
-def _network(config: TrainConfig, taxonomy: Taxonomy) -> keras.Model:
-    """The untrained network on its backbone's first weights."""
-    network = build_network(
-        config.model, size=config.images.size, classes=len(taxonomy), benign=taxonomy.benign_first
-    )
-    load_backbone(network, config.model.weights)
-    return network
+def _answering(material: Material, listener: Listener) -> Callable[[IntArray], Outputs]:
+    """Rows to outputs of the trained network: from kept features where its backbone is the untrained one."""
+    config, store = material.config, material.store
+    if config.fit.strategy == "frozen":
+        return ViewFeatures.of(material, listener).outputs
+    engine = Engine(config.model, get_weights(material.network), size=config.images.size)
 
+    def answer(rows: IntArray) -> Outputs:
+        starts = range(0, len(rows), _CHUNK)
+        parts = [engine.answer(store.read(rows[start : start + _CHUNK])) for start in starts]
+        return Outputs(
+            np.concatenate([part.probabilities for part in parts]),
+            np.concatenate([part.features for part in parts]),
+        )
 
-def _answer(engine: Engine, store: Store, rows: IntArray) -> Outputs:
-    parts = [engine.answer(store.read(rows[start : start + _CHUNK])) for start in range(0, len(rows), _CHUNK)]
-    return Outputs(
-        np.concatenate([part.probabilities for part in parts]),
-        np.concatenate([part.features for part in parts]),
-    )
+    return answer
 
 
 def _held_out(material: Material, answer: Callable[[IntArray], Outputs]) -> HeldOut:

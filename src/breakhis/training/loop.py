@@ -1,22 +1,32 @@
-"""One phase of training: epochs of Keras `fit`, each seeded by its number, each ending in a checkpoint.
+"""One phase of training: epochs of Keras' steps, each seeded by its number, each ending in a checkpoint.
 
 An epoch depends only on the weights, the optimizer, the seed and its number, so that a run that was killed
 and resumed goes on as if nothing had happened.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 import keras
-import tensorflow as tf
 
 from breakhis.config import FitConfig
 from breakhis.errors import RunError
 from breakhis.training.checkpoint import PhaseProgress, read_progress, restore_checkpoint, save_checkpoint
 from breakhis.training.schedule import ScheduleState, next_state
+
+Batch = tuple[Any, Any, Any]
+"""Inputs, one-hot (B, C) and weights (B,): NumPy arrays or tensors."""
+
+
+class Batches(Protocol):
+    """What one epoch shows; each iteration shows it anew."""
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[Batch]: ...
 
 
 class Listener(Protocol):
@@ -45,15 +55,15 @@ class Phase:
         name: "heads", "upper" or "all".
         model: Compiled with a learning rate that can be assigned.
         epochs: Most epochs of this phase.
-        batches: Training batches of an epoch (from 0), ``(inputs, one-hot, weight)``.
-        validation: Validation batches of the same structure.
+        batches: Training batches of an epoch (from 0).
+        validation: Validation batches.
     """
 
     name: str
     model: keras.Model
     epochs: int
-    batches: Callable[[int], tf.data.Dataset]
-    validation: tf.data.Dataset
+    batches: Callable[[int], Batches]
+    validation: Batches
 
 
 @dataclass(frozen=True)
@@ -73,6 +83,17 @@ class LoopContext:
     def best(self, phase: str) -> Path:
         """Checkpoint of the best epoch of a phase."""
         return self.checkpoints / f"best-{phase}.safetensors"
+
+
+def compile_model(model: keras.Model, fit: FitConfig, *, rate: float) -> None:
+    """Make a model ready for a phase."""
+    model.compile(
+        optimizer=keras.optimizers.Adam(rate),
+        loss=keras.losses.CategoricalCrossentropy(label_smoothing=fit.label_smoothing),
+        metrics=[keras.metrics.CategoricalAccuracy("accuracy")],
+        weighted_metrics=[],
+        jit_compile=False,
+    )
 
 
 def run_phase(phase: Phase, context: LoopContext, *, before: PhaseProgress | None = None) -> PhaseProgress:
@@ -124,22 +145,26 @@ def _run_epoch(phase: Phase, context: LoopContext, progress: PhaseProgress) -> P
     model, epoch = phase.model, progress.epoch
     started = time.monotonic()
     _reseed(model, context.seed, epoch)
-    told = _TellBatches(phase, context.listener, epoch)
-    fitted = model.fit(phase.batches(epoch), epochs=1, shuffle=False, verbose=0, callbacks=[told])
-    held_out = model.evaluate(phase.validation, verbose=0, return_dict=True)
+    fitted = _Means()
+    batches = phase.batches(epoch)
+    for done, batch in enumerate(batches, start=1):
+        fitted.add(batch, model.train_on_batch(*batch, return_dict=True))
+        share, logs = done / len(batches), dict(fitted.values)
+        context.listener.batch_done(phase.name, epoch=epoch + 1, epochs=phase.epochs, share=share, logs=logs)
+    held_out = _Means()
+    for batch in phase.validation:
+        held_out.add(batch, model.test_on_batch(*batch, return_dict=True))
     number, rate = len(progress.rows) + 1, float(model.optimizer.learning_rate)
     row: dict[str, Any] = {
         "epoch": number,
         "phase": phase.name,
-        "loss": float(fitted.history["loss"][0]),
-        "accuracy": float(fitted.history["accuracy"][0]),
-        "val_loss": float(held_out["loss"]),
-        "val_accuracy": float(held_out["accuracy"]),
+        **fitted.values,
+        **{f"val_{name}": value for name, value in held_out.values.items()},
         "learning_rate": rate,
         "seconds": round(time.monotonic() - started, 3),
     }
     schedule, decision = next_state(
-        progress.schedule, context.fit, epoch=number, loss=float(held_out["loss"]), learning_rate=rate
+        progress.schedule, context.fit, epoch=number, loss=row["val_loss"], learning_rate=rate
     )
     context.listener.epoch_done(row, epochs=phase.epochs)
     if decision.reduce:
@@ -167,17 +192,16 @@ def _reseed(model: keras.Model, seed: int, epoch: int) -> None:
         generator.state.assign([seed + 7919 * index, epoch])
 
 
-class _TellBatches(keras.callbacks.Callback):  # type: ignore[misc]
-    def __init__(self, phase: Phase, listener: Listener, epoch: int) -> None:
-        super().__init__()
-        self._phase, self._listener, self._epoch = phase, listener, epoch
+class _Means:
+    """Loss and accuracy over all images of some batches."""
 
-    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
-        steps = self.params.get("steps")
-        self._listener.batch_done(
-            self._phase.name,
-            epoch=self._epoch + 1,
-            epochs=self._phase.epochs,
-            share=(batch + 1) / steps if steps else 0.0,
-            logs=dict(logs or {}),
-        )
+    def __init__(self) -> None:
+        self._images = 0
+        self.values = {"loss": 0.0, "accuracy": 0.0}
+
+    def add(self, batch: Batch, measured: Mapping[str, float]) -> None:
+        """Take the means over one more batch into account."""
+        images = len(batch[2])
+        self._images += images
+        for name, mean in self.values.items():
+            self.values[name] = mean + (float(measured[name]) - mean) * images / self._images

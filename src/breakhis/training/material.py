@@ -14,6 +14,7 @@ from breakhis.images.store import Store
 from breakhis.images.views import Outputs
 from breakhis.training.batches import Targets
 from breakhis.training.features import FloatArray
+from breakhis.training.untrained import Untrained
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,7 @@ class Material:
     """What a strategy works on.
 
     Attributes:
-        network: One view of images to probabilities, with the backbone's first weights.
+        untrained: The network to train, reset to its first weights.
         store: The N prepared images.
         targets: Answers, weights and rows.
         cases: (N,) case of each image.
@@ -29,12 +30,17 @@ class Material:
         config: The whole configuration.
     """
 
-    network: keras.Model
+    untrained: Untrained
     store: Store
     targets: Targets
     cases: StrArray
     groups: StrArray
     config: TrainConfig
+
+    @property
+    def network(self) -> keras.Model:
+        """One view of images to probabilities."""
+        return self.untrained.network
 
 
 @dataclass(frozen=True)

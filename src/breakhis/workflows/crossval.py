@@ -17,6 +17,7 @@ from breakhis.runs import Run
 from breakhis.splits import Split
 from breakhis.training.fit import Job
 from breakhis.training.loop import Listener
+from breakhis.training.untrained import Untrained
 from breakhis.workflows.learn import learn
 from breakhis.workflows.prepare import Prepared
 
@@ -40,18 +41,28 @@ class CrossValidation:
 
 
 def cross_validate(
-    prepared: Prepared, split: Split, config: TrainConfig, *, folder: Path, listener: Listener
+    prepared: Prepared,
+    split: Split,
+    config: TrainConfig,
+    *,
+    folder: Path,
+    listener: Listener,
+    untrained: Untrained | None = None,
 ) -> CrossValidation:
     """Train and answer every fold of `split` below `folder`; finished folds are not repeated.
+
+    All folds start from one `untrained` network.
 
     Nothing of a test fold touches a choice: features come from a fixed backbone, and early stopping and
     temperature from validation groups inside the training part.
     """
     require_own(folder, _OWN)
+    untrained = untrained or Untrained(config, prepared.catalog.taxonomy)
     parts, folds = [], []
     for fold in range(split.folds):
         listener.say(f"fold {fold + 1} of {split.folds}, split by {split.unit}")
-        job = Job(prepared.catalog, prepared.store, split.one_fold(fold, prepared.catalog), config)
+        one = split.one_fold(fold, prepared.catalog)
+        job = Job(prepared.catalog, prepared.store, one, config, untrained)
         part, facts = _run_fold(job, folder / f"fold-{fold + 1}", listener, checks=prepared.checks)
         parts.append(part)
         folds.append({"fold": fold + 1, **facts})

@@ -15,6 +15,7 @@ from breakhis.splits import Split, make_folds
 from breakhis.training.features import FloatArray
 from breakhis.training.fit import backbone_features
 from breakhis.training.loop import Listener
+from breakhis.training.untrained import Untrained
 from breakhis.workflows.crossval import CrossValidation, cross_validate
 from breakhis.workflows.prepare import Prepared
 
@@ -42,11 +43,14 @@ def run_twin(
         unit: make_folds(catalog, config.split.model_copy(update={"by": unit}), folds=folds, seed=config.seed)
         for unit in units
     }
+    untrained = Untrained(config, catalog.taxonomy)
     results = {
-        unit: cross_validate(prepared, split, config, folder=folder / f"by-{unit}", listener=listener)
+        unit: cross_validate(
+            prepared, split, config, folder=folder / f"by-{unit}", listener=listener, untrained=untrained
+        )
         for unit, split in splits.items()
     }
-    features = backbone_features(prepared.catalog, prepared.store, config, listener=listener)
+    features = backbone_features(catalog, prepared.store, untrained, listener=listener)
     value = {
         "recipe": config.recipe,
         "seed": config.seed,
