@@ -160,6 +160,15 @@ def test_a_truncated_file_is_named_and_the_rest_is_audited(found: Audit) -> None
     assert finding.severity == "error"
     assert TRUNCATED in finding.names[0]
     assert "truncated" in finding.names[0]
+    assert "1 file CANNOT BE READ" in render(found).splitlines()[-1]
+
+
+def test_unreadable_files_are_reported_and_fail_no_audit(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["audit", str(data), "--quick", "--out", str(tmp_path / "out")]) == 0
+    assert "1 file CANNOT BE READ" in capsys.readouterr().out.splitlines()[-1]
+    assert "1 file cannot be read." in (tmp_path / "out" / "audit.html").read_text("utf-8")
 
 
 def test_quick_finds_copies_but_searches_no_overlap(catalog: Catalog) -> None:

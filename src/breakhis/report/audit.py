@@ -80,7 +80,10 @@ class AuditPage:
                 f"No image, patient, case or {searched} of the test set was found in training or validation.",
             )
         number = count(len(audit.findings), "finding")
-        return Verdict("unknown", f"{number} on the data", "No split was checked: pass one with --split.")
+        unread = f"{count(len(audit.unreadable), 'file')} cannot be read. " if audit.unreadable else ""
+        return Verdict(
+            "unknown", f"{number} on the data", f"{unread}No split was checked: pass one with --split."
+        )
 
     @property
     def official(self) -> dict[str, Any] | None:
