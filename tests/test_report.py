@@ -23,11 +23,11 @@ from breakhis.report.page import write_report
 from breakhis.report.twin import write_twin
 from breakhis.runs import Run
 from breakhis.taxonomy import Taxonomy
-from report_folders import HOSTILE, Made, make_crossval, make_holdout, make_run, make_twin
+from report_folders import HOSTILE, Made, make_crossval, make_holdout, make_run, make_twin, write_fit
 from report_pages import Element, parse
 
 HOSTILE_RUN = "<b onclick=x>run"
-PAGES = ("case", "image", "crossval", "twin", "comparison")
+PAGES = ("case", "image", "fitted", "crossval", "twin", "comparison")
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +43,8 @@ def holdouts(base: Path) -> dict[str, Made]:
 @pytest.fixture(scope="module")
 def runs(base: Path, holdouts: dict[str, Made]) -> dict[str, Run]:
     made = {by: make_run(base / f"run-{by}", holdouts[by]) for by in ("image", "case")}
+    made["fitted"] = make_run(base / "run-fitted", holdouts["case"])
+    write_fit(made["fitted"].history_file)
     for run in made.values():
         write_report(run)
     return made

@@ -52,6 +52,7 @@ def command(data: Path, out: Path, **options: Any) -> None:
         source = Source(data, skip_bad=options["skip_bad"], group_regex=options["group_regex"])
         prepared = prepare_source(source, config.images, display)
         split = _split(prepared.catalog, config, options)
+        display.say(f"split by {split.unit} ({split.leakage.verdict})")
         run = start_run(out, prepared, split, config=config, resume=options["resume"])
         evaluation = train(prepared, split, config, run=run, listener=display)
     emit(
