@@ -20,6 +20,7 @@ from breakhis.catalog.table import Row
 from breakhis.catalog.tissue import Picture, draw_look, paint
 from breakhis.cli import run
 from breakhis.errors import SplitError
+from breakhis.report.audit import AuditPage
 from breakhis.splits import Split
 
 WINDOW = (420, 276)
@@ -153,6 +154,12 @@ def test_pairs_are_told_apart_by_case_and_named(found: Audit) -> None:
     assert len(of_kind(found, "overlap-case").names) == 2
     assert len(of_kind(found, "contradicting-labels").names) == 3
     assert all(name in of_kind(found, "contradicting-scale").names[0] for name in ENLARGED)
+
+
+def test_the_page_draws_what_contradicts_before_what_merely_overlaps(found: Audit) -> None:
+    within = [pair for pair in AuditPage(found).pairs if pair.words.endswith("within a case")]
+    named = [{side.name for side in pair.sides} for pair in within]
+    assert named.index(set(ENLARGED)) < named.index(set(SHIFTED))
 
 
 def test_a_truncated_file_is_named_and_the_rest_is_audited(found: Audit) -> None:
