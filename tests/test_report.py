@@ -167,6 +167,14 @@ def test_numbers_are_those_of_the_evaluation(runs: dict[str, Run]) -> None:
     assert cells == diagonal
 
 
+def test_each_magnification_has_its_patient_recognition_rate(runs: dict[str, Run]) -> None:
+    measured = json.loads(runs["case"].metrics_file.read_text())["per_magnification"]
+    table = section(read(runs["case"].report_file), "magnifications")
+    assert "PRR" in [one.text() for one in table.all("th")]
+    for row, value in zip(table.all("tbody")[0].all("tr"), measured.values(), strict=True):
+        assert f"{value['prr']['value']:.3f}" in row.text()
+
+
 def test_dark_errors_cross_the_border_between_benign_and_malignant(runs: dict[str, Run]) -> None:
     rows = section(read(runs["case"].report_file), "confusion").all("tbody")[0].all("tr")
     kinds = [[cell.attributes["class"].split()[0] for cell in row.all("td")[:8]] for row in rows]

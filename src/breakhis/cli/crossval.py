@@ -19,8 +19,8 @@ from breakhis.cli.training_options import check_data, make_config, training_opti
 def command(data: Path, out: Path, **options: Any) -> None:
     """Train and measure every fold; metrics from the pooled answers.
 
-    Every image is answered once, by a model that never saw its case. Started again in the same folder, it
-    goes on with the fold that was interrupted.
+    Every image is answered once, by a model that never saw it nor, split by case, anything of its case.
+    Started again in the same folder, it goes on with the fold that was interrupted.
 
     \b
     Example: breakhis crossval BreaKHis_v1 --by case --folds 5 --out cv

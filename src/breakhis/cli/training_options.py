@@ -51,7 +51,7 @@ def check_data(data: Path, options: dict[str, Any]) -> None:
     """
     from breakhis.catalog.scan import scan
 
-    scan(data, skip_bad=options["skip_bad"], group_regex=options["group_regex"])
+    scan(data, skip_bad=options["skip_bad"], group_regex=options["group_regex"], sizes=False)
 
 
 def make_config(options: dict[str, Any], *, by: str | None = None) -> "TrainConfig":
