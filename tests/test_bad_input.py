@@ -3,6 +3,8 @@
 import json
 import resource
 import shutil
+import subprocess
+import sys
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -124,6 +126,20 @@ def test_unreadable_files_are_left_out_and_counted_where_asked(
     for path in data.iterdir():
         path.write_bytes(b"")
     assert "16 that are not" in refused(capsys, *arguments[:-1])
+
+
+@pytest.mark.parametrize("command", ["train", "crossval", "twin"])
+def test_a_wrong_path_is_refused_before_tensorflow_is_imported(command: str, tmp_path: Path) -> None:
+    code = f"""
+import sys
+from breakhis.cli import run
+assert run([{command!r}, "nowhere", "--out", "new"]) == 2
+assert "tensorflow" not in sys.modules and "keras" not in sys.modules
+"""
+    command_line = [sys.executable, "-c", code]
+    ended = subprocess.run(command_line, cwd=tmp_path, check=False, capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
+    assert "found nothing at nowhere" in ended.stderr
 
 
 @pytest.mark.parametrize("command", ["train", "crossval", "twin"])

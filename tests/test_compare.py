@@ -215,6 +215,15 @@ def test_command_takes_tables_too(folders, capsys) -> None:
     assert "not known to be trained without cases of the test set: RUN_B/predictions.csv" in shown
 
 
+def test_a_cross_validation_says_its_unit(folders, capsys) -> None:
+    (folders[0] / "metrics.json").rename(folders[0] / "crossval.json")
+    for first in (folders[0], folders[0] / "predictions.csv"):
+        assert run(["compare", str(first), str(folders[1]), "--json"]) == 0
+        printed = json.loads(capsys.readouterr().out)
+        assert [item["unit"] for item in printed["runs"]] == ["unknown", "case"]
+        assert [item["leakage"]["verdict"] for item in printed["runs"]] == ["unknown", "clean"]
+
+
 def test_command_refuses_in_one_line(folders, tmp_path, capsys) -> None:
     _without_two(answers(MORE)).save(folders[1] / "predictions.csv")
     assert run(["compare", *map(str, folders), "--out", str(tmp_path / "out")]) == 2

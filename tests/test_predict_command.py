@@ -175,6 +175,21 @@ def test_bad_files_stop_or_are_left_out(
     assert "left out: " in captured.err
 
 
+def test_a_job_without_a_single_answer_has_failed(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("one.png", "another.png"):
+        (tmp_path / name).write_bytes(b"")
+    arguments = ["predict", str(tmp_path), "--model", str(model), "--skip-bad"]
+    for output in (["--json"], ["--out", str(tmp_path / "out.csv")]):
+        assert run([*arguments, *output]) == 2
+        captured = capsys.readouterr()
+        assert captured.out == ""
+        assert "2 files, all of them bad" in captured.err.splitlines()[-1]
+        assert captured.err.count("left out: ") == 2
+    assert {file.suffix for file in tmp_path.iterdir()} == {".png"}
+
+
 @pytest.mark.parametrize("arguments", [["predict"], ["predict", "x.png", "--model", "absent.zip"]])
 def test_wrong_use_is_one_line(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert run(arguments) == 2

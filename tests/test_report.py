@@ -15,7 +15,10 @@ import pytest
 from breakhis.cli import run as breakhis
 from breakhis.compare import compare, read_contestants
 from breakhis.errors import DataError, RunError
+from breakhis.explain import FUSED, explain
 from breakhis.files import write_json
+from breakhis.images.decode import read_image
+from breakhis.predict import Predictor
 from breakhis.predictions import Predictions
 from breakhis.report.comparison import write_comparison
 from breakhis.report.crossval import write_crossval
@@ -23,11 +26,12 @@ from breakhis.report.page import write_report
 from breakhis.report.twin import write_twin
 from breakhis.runs import Run
 from breakhis.taxonomy import Taxonomy
-from report_folders import HOSTILE, Made, make_crossval, make_holdout, make_run, make_twin
+from model_weights import write_bundle
+from report_folders import HOSTILE, Made, make_crossval, make_holdout, make_run, make_twin, write_fit
 from report_pages import Element, parse
 
 HOSTILE_RUN = "<b onclick=x>run"
-PAGES = ("case", "image", "crossval", "twin", "comparison")
+PAGES = ("case", "image", "fitted", "crossval", "twin", "comparison")
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +47,8 @@ def holdouts(base: Path) -> dict[str, Made]:
 @pytest.fixture(scope="module")
 def runs(base: Path, holdouts: dict[str, Made]) -> dict[str, Run]:
     made = {by: make_run(base / f"run-{by}", holdouts[by]) for by in ("image", "case")}
+    made["fitted"] = make_run(base / "run-fitted", holdouts["case"])
+    write_fit(made["fitted"].history_file)
     for run in made.values():
         write_report(run)
     return made
@@ -74,6 +80,13 @@ def weaken(predictions: Predictions) -> Predictions:
 def make_folder(path: Path) -> Path:
     path.mkdir()
     return path
+
+
+def decoded(picture: Element) -> np.ndarray:
+    """The pixels of a picture that stands in the page, BGR."""
+    kind, _, content = picture.attributes["src"].partition(",")
+    assert kind == "data:image/jpeg;base64"
+    return cv2.imdecode(np.frombuffer(base64.b64decode(content), np.uint8), cv2.IMREAD_COLOR)
 
 
 @pytest.fixture(params=PAGES)
@@ -154,6 +167,14 @@ def test_numbers_are_those_of_the_evaluation(runs: dict[str, Run]) -> None:
     assert cells == diagonal
 
 
+def test_each_magnification_has_its_patient_recognition_rate(runs: dict[str, Run]) -> None:
+    measured = json.loads(runs["case"].metrics_file.read_text())["per_magnification"]
+    table = section(read(runs["case"].report_file), "magnifications")
+    assert "PRR" in [one.text() for one in table.all("th")]
+    for row, value in zip(table.all("tbody")[0].all("tr"), measured.values(), strict=True):
+        assert f"{value['prr']['value']:.3f}" in row.text()
+
+
 def test_dark_errors_cross_the_border_between_benign_and_malignant(runs: dict[str, Run]) -> None:
     rows = section(read(runs["case"].report_file), "confusion").all("tbody")[0].all("tr")
     kinds = [[cell.attributes["class"].split()[0] for cell in row.all("td")[:8]] for row in rows]
@@ -230,10 +251,27 @@ def test_mistakes_are_shown_surest_first(name: str, pages: dict[str, Path]) -> N
     assert surety == sorted(surety, reverse=True)
     for one in mistakes:
         (picture,) = one.all("img")
-        kind, _, content = picture.attributes["src"].partition(",")
-        assert kind == "data:image/jpeg;base64"
-        decoded = cv2.imdecode(np.frombuffer(base64.b64decode(content), np.uint8), cv2.IMREAD_COLOR)
-        assert decoded.shape == (46, 70, 3)
+        assert decoded(picture).shape == (46, 70, 3)
+
+
+def test_a_run_shows_where_its_model_looked(base: Path, holdouts: dict[str, Made]) -> None:
+    run = make_run(base / "explained", holdouts["case"])
+    said = section(read(write_report(run)), "mistakes")
+    assert "not shown: expected a bundle" in said.text()
+    assert not any(len(one.all("img")) > 1 for one in said.all("li"))
+    write_bundle(run.bundle_file)
+    mistakes = section(read(write_report(run)), "mistakes")
+    assert "evidence for the wrong answer" in mistakes.text()
+    answers = [one.all(class_="code")[1].text() for one in mistakes.all("li")]
+    predictor, root = Predictor.load(run.bundle_file), holdouts["case"].catalog.root
+    for one, answer in zip(mistakes.all("li"), answers, strict=True):
+        plain, heated = (decoded(picture) for picture in one.all("img"))
+        assert one.all("img")[1].attributes["alt"].endswith(answer)
+        name = one.all("small")[-1].text()
+        heat = explain(predictor, read_image(root / "pictures" / name), target=answer).heat[FUSED]
+        stretched = cv2.resize(heat, plain.shape[1::-1], interpolation=cv2.INTER_LINEAR)
+        change = np.abs(heated.astype(float) - plain).mean(axis=2)
+        assert change[stretched > 0.6].mean() > 2 * change[stretched < 0.1].mean()
 
 
 def test_missing_and_broken_images_are_said_to_be(base: Path, holdouts: dict[str, Made]) -> None:

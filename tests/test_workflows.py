@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 
@@ -63,6 +64,10 @@ def test_train_leaves_a_run_that_every_later_command_takes(
     for name in ("accuracy", "macro_f1", "ece"):
         assert again[name]["value"] == pytest.approx(trained[name]["value"], abs=1e-6)
     assert again["images"] == trained["images"] == len(Predictions.load(done.predictions_file))
+    measured = tmp_path / "measured"
+    said(capsys, "evaluate", folder, data, "--split", done.split_file, "--out", measured)
+    assert (measured / "confusion.csv").read_bytes() == done.confusion_file.read_bytes()
+    assert cv2.imread(str(measured / "confusion.png")).std() > 5
     out = tmp_path / "model.zip"
     said(capsys, "export", folder, "--format", "bundle", "--out", out)
     assert Bundle.open(out).metrics["unit"] == "case"

@@ -20,6 +20,7 @@ from breakhis.catalog.table import Row
 from breakhis.catalog.tissue import Picture, draw_look, paint
 from breakhis.cli import run
 from breakhis.errors import SplitError
+from breakhis.report.audit import AuditPage
 from breakhis.splits import Split
 
 WINDOW = (420, 276)
@@ -155,11 +156,26 @@ def test_pairs_are_told_apart_by_case_and_named(found: Audit) -> None:
     assert all(name in of_kind(found, "contradicting-scale").names[0] for name in ENLARGED)
 
 
+def test_the_page_draws_what_contradicts_before_what_merely_overlaps(found: Audit) -> None:
+    within = [pair for pair in AuditPage(found).pairs if pair.words.endswith("within a case")]
+    named = [{side.name for side in pair.sides} for pair in within]
+    assert named.index(set(ENLARGED)) < named.index(set(SHIFTED))
+
+
 def test_a_truncated_file_is_named_and_the_rest_is_audited(found: Audit) -> None:
     finding = of_kind(found, "unreadable")
     assert finding.severity == "error"
     assert TRUNCATED in finding.names[0]
     assert "truncated" in finding.names[0]
+    assert "1 file CANNOT BE READ" in render(found).splitlines()[-1]
+
+
+def test_unreadable_files_are_reported_and_fail_no_audit(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["audit", str(data), "--quick", "--out", str(tmp_path / "out")]) == 0
+    assert "1 file CANNOT BE READ" in capsys.readouterr().out.splitlines()[-1]
+    assert "1 file cannot be read." in (tmp_path / "out" / "audit.html").read_text("utf-8")
 
 
 def test_quick_finds_copies_but_searches_no_overlap(catalog: Catalog) -> None:

@@ -22,7 +22,9 @@ import pytest
 from breakhis.predict import Predictor
 from breakhis.predictions import Predictions
 from breakhis.serve import Limits
+from breakhis.serve.service import Service
 from breakhis.serve.telemetry import JsonLines
+from breakhis.serve.uploads import Upload
 from model_weights import write_bundle
 from serving import NAMES, Running, picture, running
 
@@ -322,6 +324,26 @@ def test_logs_are_json_without_names(client: httpx.Client, caplog: pytest.LogCap
     assert told[0]["id"] == response.headers["x-request-id"]
     assert (told[0]["status"], told[0]["images"], told[0]["unreadable"]) == (200, 1, 0)
     assert "Jane" not in "".join(lines)
+
+
+def test_an_unforeseen_error_is_answered_like_any_other_and_logged(
+    client: httpx.Client, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(_service: Service, uploads: list[Upload]) -> None:
+        raise RuntimeError(f"a bug, met with {uploads[0].name}")
+
+    monkeypatch.setattr(Service, "answers", fail)
+    with caplog.at_level(logging.INFO, logger="breakhis.serve"):
+        response = client.post("/v1/predict", files=upload(picture(0), names=("Jane Doe.png",)))
+    assert response.status_code == 500
+    assert response.headers["cache-control"] == "no-store"
+    assert problem(response)["found"] == "an error in the service"
+    lines = [JsonLines().format(record) for record in caplog.records]
+    assert "Jane" not in response.text + "".join(lines)
+    error, request = (json.loads(line) for line in lines if "breakhis.serve" in line)
+    assert error["id"] == request["id"] == response.headers["x-request-id"]
+    assert (error["level"], error["error"], request["status"]) == ("error", "RuntimeError", 500)
+    assert error["traceback"].rstrip().splitlines()[-2].endswith("in fail")
 
 
 def test_the_page_and_all_that_it_loads_come_from_here(client: httpx.Client) -> None:

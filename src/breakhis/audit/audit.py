@@ -92,7 +92,8 @@ class Audit:
         verdict = ""
         if self.split is not None:
             verdict = "; the split LEAKS" if self.leaks else "; nothing found on both sides of the split"
-        return f"{self.catalog.summary()}: {counts}{verdict}"
+        unread = f"; {count(len(self.unreadable), 'file')} CANNOT BE READ" if self.unreadable else ""
+        return f"{self.catalog.summary()}: {counts}{unread}{verdict}"
 
     def to_json(self) -> dict[str, Any]:
         """The machine-readable object of `breakhis audit --json`; paths are relative to `root`."""

@@ -30,6 +30,11 @@ class Finding:
     advice: str
     names: tuple[str, ...] = ()
 
+    @property
+    def untold(self) -> tuple[str, ...]:
+        """The names that the message does not say already."""
+        return () if self.kind in ("double-label", "shared-case") else self.names
+
     def to_json(self) -> dict[str, Any]:
         """All of it."""
         return {

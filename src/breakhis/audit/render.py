@@ -35,10 +35,9 @@ def _official_table(audit: Audit) -> list[str]:
 def _finding_lines(finding: Finding) -> list[str]:
     shown = _LISTED_LEAKS if finding.kind in LEAK_KINDS else _LISTED
     lines = [f"{finding.severity.upper():<8} {finding.message}"]
-    if finding.kind not in ("double-label", "shared-case"):  # these say their names already
-        lines += [f"{'':9}- {name}" for name in finding.names[:shown]]
-    if len(finding.names) > shown:
-        lines.append(f"{'':9}- and {len(finding.names) - shown:,} more (--out DIR or --json lists all)")
+    lines += [f"{'':9}- {name}" for name in finding.untold[:shown]]
+    if len(finding.untold) > shown:
+        lines.append(f"{'':9}- and {len(finding.untold) - shown:,} more (--out DIR or --json lists all)")
     return [*lines, f"{'':9}{finding.advice}", ""]
 
 

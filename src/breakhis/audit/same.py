@@ -44,6 +44,21 @@ def crosses(split: Split, pair: Pair) -> bool:
     return bool((there | back).any())
 
 
+def mislabelled(catalog: Catalog, pair: Pair) -> bool:
+    """Whether both images of a pair show the same under different subtypes."""
+    return bool(catalog.labels[pair.first] != catalog.labels[pair.second])
+
+
+def rescaled(catalog: Catalog, pair: Pair) -> bool:
+    """Whether both images of a pair show the same at different scales under one magnification."""
+    first, second = catalog.magnifications[list(pair.rows)].tolist()
+    return pair.kind == "overlap" and first == second > 0 and not _of_one_scale(pair)
+
+
+def _of_one_scale(pair: Pair) -> bool:
+    return _SAME_SCALE[0] < pair.scale < _SAME_SCALE[1]
+
+
 def name_pairs(catalog: Catalog, pairs: Iterable[Pair]) -> tuple[str, ...]:
     """Each pair as one string, with how much it shares."""
     names = display_names(catalog)
@@ -59,7 +74,7 @@ def describe(pair: Pair) -> str:
     words = [f"{pair.shared:.0%} shared"]
     if pair.mirrored:
         words.append("mirrored")
-    if not _SAME_SCALE[0] < pair.scale < _SAME_SCALE[1]:
+    if not _of_one_scale(pair):
         words.append(f"scale {pair.scale:.2f}")
     return ", ".join(words)
 
@@ -94,8 +109,7 @@ def _duplicates(catalog: Catalog, pairs: Sequence[Pair], where: Scope) -> Findin
 
 def _contradictions(catalog: Catalog, pairs: Sequence[Pair]) -> list[Finding]:
     found = []
-    labels, zooms = catalog.labels, catalog.magnifications
-    unlike = [pair for pair in pairs if labels[pair.first] != labels[pair.second]]
+    unlike = [pair for pair in pairs if mislabelled(catalog, pair)]
     if unlike:
         found.append(
             Finding(
@@ -107,22 +121,16 @@ def _contradictions(catalog: Catalog, pairs: Sequence[Pair]) -> list[Finding]:
                 name_pairs(catalog, unlike),
             )
         )
-    rescaled = [
-        pair
-        for pair in pairs
-        if pair.kind == "overlap"
-        and zooms[pair.first] == zooms[pair.second] > 0
-        and not _SAME_SCALE[0] < pair.scale < _SAME_SCALE[1]
-    ]
-    if rescaled:
+    unequal = [pair for pair in pairs if rescaled(catalog, pair)]
+    if unequal:
         found.append(
             Finding(
                 "contradicting-scale",
                 "warning",
-                f"{count(len(rescaled), 'pair')} of images under one magnification "
-                f"{'shows' if len(rescaled) == 1 else 'show'} the same tissue at different scales.",
+                f"{count(len(unequal), 'pair')} of images under one magnification "
+                f"{'shows' if len(unequal) == 1 else 'show'} the same tissue at different scales.",
                 "One image of each pair was cropped, enlarged or named with the wrong magnification.",
-                name_pairs(catalog, rescaled),
+                name_pairs(catalog, unequal),
             )
         )
     return found

@@ -25,8 +25,9 @@ def command(data: Path, split_file: Path | None, out: Path | None, **options: An
     """Find oddities, duplicates and leakage.
 
     Every file is decoded; unreadable ones are reported. Duplicates are searched among whole pictures and, but
-    for --quick, among fields that overlap, shifted, mirrored or rescaled. With --split the exit status is 1
-    where an image, a duplicate, a patient or a case stands both in test and in training or validation.
+    for --quick, among fields that overlap, shifted, mirrored or rescaled. What is found is reported and the
+    exit status is 0, but with --split it is 1 where an image, a duplicate, a patient or a case stands both in
+    test and in training or validation.
 
     \b
     Example: breakhis audit BreaKHis_v1 --out audit

@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from breakhis.cli.options import data_argument, emit, json_option
-from breakhis.cli.training_options import make_config, training_options
+from breakhis.cli.training_options import check_data, make_config, training_options
 
 
 @click.command()
@@ -19,12 +19,14 @@ from breakhis.cli.training_options import make_config, training_options
 def command(data: Path, out: Path, **options: Any) -> None:
     """Train and measure every fold; metrics from the pooled answers.
 
-    Every image is answered once, by a model that never saw its case. Started again in the same folder, it
-    goes on with the fold that was interrupted.
+    Every image is answered once, by a model that never saw it nor, split by case, anything of its case.
+    Started again in the same folder, it goes on with the fold that was interrupted.
 
     \b
     Example: breakhis crossval BreaKHis_v1 --by case --folds 5 --out cv
     """
+    check_data(data, options)
+
     from breakhis.cli.display import TrainingDisplay
     from breakhis.report.crossval import write_crossval
     from breakhis.splits import make_folds

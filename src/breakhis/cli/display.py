@@ -8,6 +8,11 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
+_NO_MEASUREMENT = (
+    "loss and accuracy below are of training and validation images and have no intervals: "
+    "progress, not a measurement"
+)
+
 
 class TrainingDisplay:
     """Draws what a training tells its listener; use it as a context manager."""
@@ -56,6 +61,8 @@ class TrainingDisplay:
     ) -> None:
         """Show a batch: epoch, running loss and accuracy, and the most time that the phase can still take."""
         if phase != self._phase:
+            if not self._phase:
+                self.say(_NO_MEASUREMENT)
             self._phase, self._phase_started = phase, time.monotonic()
             self._task = self._bar.add_task(f"training {phase}", total=epochs, told="")
             self._first = epoch - 1

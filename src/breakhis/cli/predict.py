@@ -3,7 +3,7 @@
 import importlib
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -33,7 +33,8 @@ def command(images: tuple[Path, ...], **options: Any) -> None:
     """Classify images: files, or folders searched to any depth.
 
     Prints a table, or writes a CSV as it goes: a job that was killed goes on where it stopped when the same
-    command is given again. For research only, not a medical device.
+    command is given again. With --skip-bad the exit status is 0 as long as one image was answered. For
+    research only, not a medical device.
 
     \b
     Example: breakhis predict slide.png
@@ -56,6 +57,8 @@ def command(images: tuple[Path, ...], **options: Any) -> None:
         answers = predictor.predict(files, on_bad=on_bad)
     else:
         answers = _write(predictor, files, out, on_bad=on_bad)
+    if not len(answers):
+        _refuse_nothing(bad, out)
     pooled = answers.pool(options["pool"]) if options["pool"] else None
     result = {
         "model": predictor.describe(),
@@ -93,6 +96,19 @@ def _write(predictor: Any, files: list[Path], out: Path, *, on_bad: Any) -> "Pre
     with progress_bar("predict") as progress:
         write_predictions(predictor, files, out, on_bad=on_bad, progress=progress)
     return Predictions.load(out)
+
+
+def _refuse_nothing(bad: list[str], out: Path | None) -> NoReturn:
+    """A job without a single answer has failed; it leaves no table that looks like a result."""
+    from breakhis.errors import DataError
+
+    if out is not None:
+        out.unlink(missing_ok=True)
+    raise DataError(
+        "at least one whole 8-bit RGB image to answer for",
+        found=f"{len(bad)} files, all of them bad" if len(bad) > 1 else "one file, a bad one",
+        fix="convert or replace the files that were named above",
+    )
 
 
 def _footer(predictor: Any, answered: int, bad: list[str]) -> str:

@@ -19,7 +19,8 @@ def command(folder: Path, images: Path | None, *, as_json: bool) -> None:
     """Write the self-contained page of a run, a cross-validation, a twin or a comparison.
 
     FOLDER is what `train`, `crossval`, `twin` or `compare --out` wrote. The page is report.html in it: one
-    file that loads nothing from anywhere. Nothing is computed anew.
+    file that loads nothing from anywhere. Only where the model of a run looked in its worst mistakes is
+    computed anew.
 
     \b
     Example: breakhis report RUN

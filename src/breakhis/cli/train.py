@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from breakhis.cli.options import data_argument, emit, json_option
-from breakhis.cli.training_options import make_config, training_options
+from breakhis.cli.training_options import check_data, make_config, training_options
 
 if TYPE_CHECKING:
     from breakhis.catalog import Catalog
@@ -35,20 +35,24 @@ def command(data: Path, out: Path, **options: Any) -> None:
     Example: breakhis train BreaKHis_v1 --out run
              breakhis train BreaKHis_v1 --by image --recipe notebook --out leaky
     """
-    from breakhis.cli.display import TrainingDisplay
     from breakhis.runs import Run
-    from breakhis.workflows.prepare import Source, prepare_source
-    from breakhis.workflows.train import start_run, train
 
     if options["by"] and options["split_file"]:
         raise click.UsageError("--split decides what stays together; leave --by out.")
+    check_data(data, options)
+    Run.check_free(out, resume=options["resume"])
+
+    from breakhis.cli.display import TrainingDisplay
+    from breakhis.workflows.prepare import Source, prepare_source
+    from breakhis.workflows.train import start_run, train
+
     kept = options["resume"] and not any(options[name] for name in _DECIDING)
     config = Run(out).config() if kept else make_config(options, by=options["by"])
-    Run.check_free(out, resume=options["resume"])
     with TrainingDisplay() as display:
         source = Source(data, skip_bad=options["skip_bad"], group_regex=options["group_regex"])
         prepared = prepare_source(source, config.images, display)
         split = _split(prepared.catalog, config, options)
+        display.say(f"split by {split.unit} ({split.leakage.verdict})")
         run = start_run(out, prepared, split, config=config, resume=options["resume"])
         evaluation = train(prepared, split, config, run=run, listener=display)
     emit(

@@ -43,6 +43,17 @@ def training_options(command: F) -> F:
     return command
 
 
+def check_data(data: Path, options: dict[str, Any]) -> None:
+    """Refuse DATA that no catalog can be made of before TensorFlow is imported, which takes seconds.
+
+    Raises:
+        DataError: No folder or manifest, no images, or bad names that are not to be skipped.
+    """
+    from breakhis.catalog.scan import scan
+
+    scan(data, skip_bad=options["skip_bad"], group_regex=options["group_regex"], sizes=False)
+
+
 def make_config(options: dict[str, Any], *, by: str | None = None) -> "TrainConfig":
     """The configuration that the options describe."""
     from breakhis.config import load_config

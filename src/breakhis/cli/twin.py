@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from breakhis.cli.options import data_argument, emit, json_option
-from breakhis.cli.training_options import make_config, training_options
+from breakhis.cli.training_options import check_data, make_config, training_options
 
 
 @click.command()
@@ -25,6 +25,8 @@ def command(data: Path, out: Path, **options: Any) -> None:
     \b
     Example: breakhis twin BreaKHis_v1 --out twin
     """
+    check_data(data, options)
+
     from breakhis.cli.display import TrainingDisplay
     from breakhis.report.twin import write_twin
     from breakhis.workflows.prepare import Source, prepare_source

@@ -10,6 +10,9 @@ from breakhis.evaluate import Evaluation
 from breakhis.predictions import Predictions
 from breakhis.runs import Run
 
+_EVALUATIONS = ("metrics.json", "crossval.json")
+"""Where a run and a cross-validation say what their answers rest on."""
+
 
 @dataclass(frozen=True, eq=False)
 class Contestant:
@@ -40,11 +43,11 @@ def read_contestants(paths: Sequence[Path]) -> list[Contestant]:
 
 
 def read_contestant(path: Path, *, name: str | None = None) -> Contestant:
-    """Read a run or cross-validation folder, or a predictions.csv (with the metrics.json beside it, if any).
+    """Read a run or cross-validation folder, or a predictions.csv (with the evaluation beside it, if any).
 
     Raises:
         RunError: The folder holds no predictions.
-        DataError: The predictions or metrics cannot be read.
+        DataError: The predictions or the evaluation cannot be read.
     """
     run = Run(path if path.is_dir() else path.parent)
     answers = run.predictions_file if path.is_dir() else path
@@ -54,7 +57,8 @@ def read_contestant(path: Path, *, name: str | None = None) -> Contestant:
             found=f"no {answers.name} there" if path.is_dir() else "no such file",
             fix="finish the run with `breakhis train ... --resume`, or name another",
         )
-    evaluation = Evaluation.load(run.metrics_file) if run.metrics_file.is_file() else None
+    files = (answers.parent / file for file in _EVALUATIONS)
+    evaluation = next((Evaluation.load(file) for file in files if file.is_file()), None)
     return Contestant(
         name=name or str(path),
         predictions=Predictions.load(answers),

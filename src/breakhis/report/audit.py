@@ -10,7 +10,7 @@ import numpy as np
 from breakhis.audit import Audit
 from breakhis.audit.findings import count, display_names
 from breakhis.audit.pairs import Pair
-from breakhis.audit.same import crosses, describe, scope
+from breakhis.audit.same import crosses, describe, mislabelled, rescaled, scope
 from breakhis.audit.sizes import count_sizes
 from breakhis.files import write_json, write_text
 from breakhis.report.page import Contents, duration, render
@@ -80,7 +80,10 @@ class AuditPage:
                 f"No image, patient, case or {searched} of the test set was found in training or validation.",
             )
         number = count(len(audit.findings), "finding")
-        return Verdict("unknown", f"{number} on the data", "No split was checked: pass one with --split.")
+        unread = f"{count(len(audit.unreadable), 'file')} cannot be read. " if audit.unreadable else ""
+        return Verdict(
+            "unknown", f"{number} on the data", f"{unread}No split was checked: pass one with --split."
+        )
 
     @property
     def official(self) -> dict[str, Any] | None:
@@ -94,7 +97,7 @@ class AuditPage:
 
     @cached_property
     def pairs(self) -> list[PairView]:
-        """The pairs that are drawn: those that cross the split first, then across cases, then the others."""
+        """The pairs that are drawn: across the split first, across cases, contradicting, then the others."""
         return [self._view(pair) for pair in self._ordered[:_PICTURED]]
 
     @cached_property
@@ -107,7 +110,12 @@ class AuditPage:
         catalog = self.audit.catalog
         return sorted(
             self.audit.pairs,
-            key=lambda pair: (not self._crosses(pair), scope(catalog, pair) != "across cases", -pair.shared),
+            key=lambda pair: (
+                not self._crosses(pair),
+                scope(catalog, pair) != "across cases",
+                not (mislabelled(catalog, pair) or rescaled(catalog, pair)),
+                -pair.shared,
+            ),
         )
 
     @cached_property

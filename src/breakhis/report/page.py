@@ -18,6 +18,7 @@ from breakhis.explain.ablation import Ablation
 from breakhis.files import write_text
 from breakhis.predictions import Predictions
 from breakhis.report.charts import CHARTS
+from breakhis.report.heat import add_heat
 from breakhis.report.history import History
 from breakhis.report.plots import plot_confusion, plot_history
 from breakhis.report.subject import Subject
@@ -30,10 +31,11 @@ Contents = list[tuple[str, str]]
 
 
 def write_report(run: Run, *, images: Path | None = None) -> Path:
-    """Write `report.html` and the PNGs of a run; nothing is computed anew.
+    """Write `report.html` and the PNGs of a run; only the heat over its worst mistakes is computed anew.
 
     Args:
-        run: A run with its configuration, split, history, predictions and metrics.
+        run: A run with its configuration, split, history, predictions and metrics. Without its bundle
+            there is no heat.
         images: Folder that the catalog's paths are relative to, for the pictures of mistakes; by default
             what the run's status names as ``data``.
 
@@ -149,14 +151,17 @@ def _run_subject(run: Run, images: Path | None) -> Subject:
     evaluation = read_evaluation(run.metrics_file)
     split = read_json(run.split_file.with_suffix(".json"), "the split of the run")
     history = History.read(run.history_file, kept=status.get("kept_epoch"))
-    predictions = Predictions.load(run.predictions_file)
+    folder = images_folder(status, images)
+    mistakes = worst_mistakes(Predictions.load(run.predictions_file), folder)
+    explained, unexplained = add_heat(mistakes, folder, bundle=run.bundle_file)
     return Subject(
         kind="breakhis training report",
         title=_title(config, evaluation.unit),
         lead=_lead(config, split, history),
         evaluation=evaluation,
         split=split,
-        mistakes=tuple(worst_mistakes(predictions, images_folder(status, images))),
+        mistakes=explained,
+        unexplained=unexplained,
         history=history,
         ablation=Ablation.load(run.ablation_file) if run.ablation_file.exists() else None,
         temperature=status.get("temperature"),

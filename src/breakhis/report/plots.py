@@ -54,7 +54,7 @@ def plot_confusion(matrix: NDArray[np.int64], codes: Sequence[str], path: Path, 
     _matrix(rows, shares, codes, text=[[f"{value:.2f}" for value in row] for row in shares.tolist()])
     counts.set_title("images", fontsize=10)
     rows.set_title("share of each true class", fontsize=10)
-    figure.suptitle(f"Confusion matrix of the test set, split by {unit}", fontsize=11)
+    figure.suptitle(f"Confusion matrix, split by {unit}", fontsize=11)
     _save(figure, path)
 
 

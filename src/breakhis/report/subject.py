@@ -88,6 +88,7 @@ class Subject:
         evaluation: What was measured.
         split: The JSON of its split; empty where the split is not at hand.
         mistakes: Its worst mistakes.
+        unexplained: Why the mistakes have no heat, where it was asked for.
         history: Its training; None where there was none or several.
         folds: One object a fold of a cross-validation.
         ablation: What each branch adds; None where it was not measured.
@@ -102,6 +103,7 @@ class Subject:
     evaluation: Evaluation
     split: Mapping[str, Any]
     mistakes: tuple[Mistake, ...] = ()
+    unexplained: str = ""
     history: History | None = None
     folds: tuple[Mapping[str, Any], ...] = ()
     ablation: Ablation | None = None
@@ -190,6 +192,11 @@ class Subject:
         if not missing:
             return ""
         return f"{missing} of {len(self.mistakes)} pictures are missing: the images cannot be read here."
+
+    @property
+    def explained(self) -> bool:
+        """Whether there is heat over some picture."""
+        return any(mistake.heat for mistake in self.mistakes)
 
     @property
     def warnings(self) -> list[str]:

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from breakhis.errors import ImageError
-from breakhis.images.decode import read_image
+from breakhis.images.decode import Image, read_image
 from breakhis.predictions import Predictions
 
 SIDE = 120
@@ -29,6 +29,7 @@ class Mistake:
         case: Empty where unknown.
         magnification: 0 where unknown.
         picture: JPEG as a data address; None where the image cannot be read.
+        heat: The same with the evidence for the answer laid over it; None where that is not known.
     """
 
     path: str
@@ -39,6 +40,7 @@ class Mistake:
     case: str
     magnification: int
     picture: str | None
+    heat: str | None = None
 
 
 def worst_mistakes(predictions: Predictions, images: Path | None, *, count: int = 12) -> list[Mistake]:
@@ -72,15 +74,29 @@ def _mistake(predictions: Predictions, row: int, images: Path | None) -> Mistake
 
 def thumbnail(source: Path) -> str | None:
     """A small JPEG of an image as a data address; None where there is no readable image."""
+    image = read_if_readable(source)
+    return None if image is None else data_address(shrink(image))
+
+
+def read_if_readable(source: Path) -> Image | None:
+    """An image as `read_image` gives it; None where there is none that is readable."""
     if not source.is_file():
         return None
     try:
-        image = read_image(source)
+        return read_image(source)
     except ImageError:
         return None
+
+
+def shrink(image: Image) -> Image:
+    """An image in the size that its picture is stored in, never larger than it is."""
     height, width = image.shape[:2]
     factor = min(1.0, 2 * SIDE / height, 4 * SIDE / width)
     size = (max(1, round(width * factor)), max(1, round(height * factor)))
-    small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-    encoded = cv2.imencode(".jpg", small[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])[1]
+    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+
+
+def data_address(image: Image) -> str:
+    """(H, W, 3) uint8 RGB as a JPEG that stands in the page itself."""
+    encoded = cv2.imencode(".jpg", image[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])[1]
     return "data:image/jpeg;base64," + base64.b64encode(encoded.tobytes()).decode("ascii")

@@ -24,6 +24,7 @@ _FAILURES: Final[dict[int | str, dict[str, Any]]] = {
     400: {"model": Failure, "description": "Not a multipart form with `files`, or options that do not fit."},
     413: {"model": Failure, "description": "Too many bytes or too many files."},
     422: {"model": Failure, "description": "No upload is a whole 8-bit RGB image, or a value is wrong."},
+    500: {"model": Failure, "description": "An error in the service; the log has its traceback."},
     503: {"model": Failure, "description": "Busy or starting; `Retry-After` says when to try again."},
     504: {"model": Failure, "description": "Not answered in time."},
 }

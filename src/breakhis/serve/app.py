@@ -1,5 +1,6 @@
 """The application: routes, one place where errors become responses, and what happens at start and stop."""
 
+import traceback
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final, cast
@@ -8,6 +9,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from breakhis import __version__
 from breakhis.errors import BreakhisError, BusyError, DataError
@@ -16,7 +18,7 @@ from breakhis.serve.api import Api, first_problem
 from breakhis.serve.limits import Limits
 from breakhis.serve.page import Page
 from breakhis.serve.service import Service
-from breakhis.serve.telemetry import Observed
+from breakhis.serve.telemetry import LOG, Observed
 
 _ABOUT: Final = """\
 Classifies breast-cancer histology into eight subtypes. For research only, not a medical device.
@@ -24,6 +26,12 @@ Classifies breast-cancer histology into eight subtypes. For research only, not a
 Every error has the same body: what was expected, what was found and what to do. No upload is written to disk,
 and logs hold neither file names nor image content.
 """
+
+_UNEXPECTED: Final = BreakhisError(
+    "an answer",
+    found="an error in the service",
+    fix="report the X-Request-Id of this answer: the log has its traceback under that id",
+)
 
 
 def create_app(predictor: Predictor, *, limits: Limits | None = None) -> FastAPI:
@@ -55,8 +63,41 @@ def create_app(predictor: Predictor, *, limits: Limits | None = None) -> FastAPI
     app.add_exception_handler(BreakhisError, _refuse)
     app.add_exception_handler(RequestValidationError, _refuse_values)
     app.add_exception_handler(HTTPException, _refuse_route)
+    app.add_middleware(Guarded)
     app.add_middleware(Observed, metrics=service.metrics)
     return app
+
+
+class Guarded:
+    """Middleware: an error that nobody foresaw is logged and answered like any other, without its details.
+
+    Args:
+        app: What answers.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request; one whose answer has begun is cut off."""
+        begun = False
+
+        async def send_on(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_on)
+        except Exception as error:
+            if scope["type"] != "http":
+                raise
+            # The message of an error may hold a file name; its frames do not.
+            frames = "".join(traceback.format_tb(error.__traceback__))
+            told = {"id": scope["state"]["id"], "error": type(error).__name__, "traceback": frames}
+            LOG.error("unexpected error", extra={"told": told})
+            if not begun:
+                await _failure(_UNEXPECTED, 500)(scope, receive, send_on)
 
 
 async def _refuse(_: Request, error: Exception) -> Response:

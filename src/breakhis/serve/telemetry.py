@@ -88,7 +88,7 @@ class Observed:
             await self._app(scope, receive, send)
             return
         identity, started, status = uuid.uuid4().hex, time.perf_counter(), 500
-        scope.setdefault("state", {})["counts"] = {}
+        scope.setdefault("state", {}).update(id=identity, counts={})
 
         async def send_on(message: Message) -> None:
             nonlocal status
