@@ -142,6 +142,20 @@ assert "tensorflow" not in sys.modules and "keras" not in sys.modules
     assert "found nothing at nowhere" in ended.stderr
 
 
+def test_a_fold_that_a_split_has_not_is_counted_from_one(
+    data: Path, trained: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    shares = ["--test", "0.25", "--validation", "0.25"]
+    assert run(["split", str(data), "--out", str(tmp_path / "split.csv"), *shares]) == 0
+    chosen = ["--split", tmp_path / "split.csv", "--fold", "2"]
+    for arguments in (
+        ["train", data, "--out", tmp_path / "new", *SMALL],
+        ["evaluate", trained / "run", data],
+    ):
+        assert "--fold from 1 to 1" in refused(capsys, *arguments, *chosen)
+    assert not (tmp_path / "new").exists()
+
+
 @pytest.mark.parametrize("command", ["train", "crossval", "twin"])
 def test_a_folder_without_images_leaves_no_folder(command: str, tmp_path: Path, capsys: Capture) -> None:
     (tmp_path / "none").mkdir()

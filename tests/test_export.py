@@ -1,6 +1,7 @@
 """Exports answer as the model does, say how nearly, and are not written where they do not."""
 
 import json
+import re
 import sys
 import zipfile
 from collections.abc import Callable
@@ -121,6 +122,17 @@ def test_a_zip_holds_the_same_files(bundle: Bundle, sample: Sample, tmp_path: Pa
     export_model(bundle, "openvino", tmp_path / "ir.zip", sample=sample)
     with zipfile.ZipFile(tmp_path / "ir.zip") as archive:
         assert set(archive.namelist()) == {"breakhis.json", "model.bin", "model.xml"}
+
+
+def test_the_line_for_people_has_interval_and_split(
+    bundle: Bundle, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], no_keras: None
+) -> None:
+    arguments = ["export", str(bundle.path), "--format", "openvino", "--out", str(tmp_path / "ir")]
+    assert run([*arguments, "--data", str(data)]) == 0
+    told = capsys.readouterr().out
+    assert re.search(r"accuracy \d\.\d{3} \[\d\.\d{3}, \d\.\d{3}\]", told)
+    assert "split unknown" in told
+    assert "95 % interval over cases" in told
 
 
 @pytest.mark.parametrize("of", ["openvino", "keras"])

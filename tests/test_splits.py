@@ -9,7 +9,7 @@ import pytest
 from breakhis.catalog import Catalog
 from breakhis.config import SplitConfig
 from breakhis.errors import SplitError
-from breakhis.splits import Split, make_folds, make_split, measure_leakage
+from breakhis.splits import Leakage, Split, make_folds, make_split, measure_leakage
 from split_tables import catalog_of_groups, catalog_of_names
 
 SMALL = [
@@ -107,6 +107,11 @@ def test_folds_of_a_small_table_hold_over_100_seeds() -> None:
             assert (held.sum(axis=1) == groups).all(), "each case stands in one set of each fold"
             assert np.ptp(held[:, 2]) <= 1
             assert (held[:, 0] > 0).all()
+
+
+def test_a_leak_is_summed_up_in_words() -> None:
+    leakage = Leakage("leaks", patients=("14-1A",), cases=("14-1", "14-2"))
+    assert leakage.summary().startswith("LEAKS: 0 images, 1 patient and 2 cases stand")
 
 
 @pytest.mark.parametrize("side", [1, 2], ids=["train", "validation"])

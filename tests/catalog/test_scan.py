@@ -99,8 +99,9 @@ def test_skip_bad_leaves_them_out_and_says_how_many(tmp_path: Path, caplog: pyte
 
 def test_skip_bad_does_not_make_an_empty_catalog(tmp_path: Path) -> None:
     put(tmp_path / "photo.jpg")
-    with pytest.raises(DataError, match="1 other image names of 1"):
+    with pytest.raises(DataError, match="1 other image names of 1") as caught:
         scan(tmp_path, skip_bad=True)
+    assert "--skip-bad" not in caught.value.fix
 
 
 def test_no_images_and_no_folder(tmp_path: Path) -> None:

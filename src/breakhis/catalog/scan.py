@@ -107,7 +107,8 @@ def _drop_bad(rows: list[Row | None], paths: list[str], *, skip_bad: bool) -> li
         raise DataError(
             "BreaKHis file names such as SOB_B_TA-14-16184CD-100-021.png",
             found=f"{len(bad)} other image names of {len(paths)}: {_some(bad)}",
-            fix="leave them out with --skip-bad, or bring foreign images by --group-regex or a manifest CSV",
+            fix=("leave them out with --skip-bad, or " if good else "")
+            + "bring foreign images by --group-regex or a manifest CSV",
         )
     if bad:
         _log.warning("%d images left out, their names do not parse: %s", len(bad), _some(bad))

@@ -58,7 +58,10 @@ def command(run: Path, kind: str, out: Path, **options: Any) -> None:
         raise click.UsageError("--half and --precision are for the format bundle.")
     sample = sample_of(run, bundle, data)
     exported = export_model(bundle, kind, out, sample=sample)
-    text = f"{out}: {exported.agreement.summary()}\non {sample.summary()}; details in {exported.card}"
+    brackets = "; in brackets the 95 % interval over cases" if exported.agreement.metrics else ""
+    text = (
+        f"{out}: {exported.agreement.summary()}\non {sample.summary()}{brackets}; details in {exported.card}"
+    )
     emit({"out": str(out), "card": exported.card, **exported.value}, text, as_json=as_json)
 
 

@@ -11,13 +11,13 @@ from breakhis.abstention import check_files
 from breakhis.catalog import Catalog
 from breakhis.catalog.scan import scan
 from breakhis.catalog.table import IntArray
-from breakhis.cli.options import progress_bar
+from breakhis.cli.options import load_fold, progress_bar
 from breakhis.errors import DataError
 from breakhis.images.decode import Image
 from breakhis.images.store import Store, prepare_readable
 from breakhis.predict import Looked, Predictor
 from breakhis.predictions import Predictions
-from breakhis.splits import Leakage, Split
+from breakhis.splits import Leakage
 
 _CHUNK = 64
 
@@ -88,6 +88,6 @@ def answer_labelled(labelled: Labelled, predictor: Predictor) -> Predictions:
 def _chosen(catalog: Catalog, options: dict[str, Any]) -> tuple[IntArray, str, Leakage | None]:
     if options["split_file"] is None:
         return np.arange(len(catalog), dtype=np.int64), "manual", None
-    split = Split.load(options["split_file"], catalog).one_fold(options["fold"] - 1, catalog)
+    split = load_fold(options["split_file"], options["fold"], catalog)
     leakage = split.leakage if options["subset"] == "test" else None
     return split.indices(options["subset"]), split.unit, leakage

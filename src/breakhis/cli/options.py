@@ -5,9 +5,13 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from breakhis.catalog import Catalog
+    from breakhis.splits import Split
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
 data_argument = click.argument("data", type=click.Path(path_type=Path))
@@ -38,6 +42,19 @@ def labelled_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(_LABELLED):
         command = option(command)
     return command
+
+
+def load_fold(split_file: Path, fold: int, catalog: "Catalog") -> "Split":
+    """One fold of a split file, counted from 1 as people do; raises SplitError where there is none."""
+    from breakhis.errors import SplitError
+    from breakhis.splits import Split
+
+    split = Split.load(split_file, catalog)
+    if fold > split.folds:
+        raise SplitError(
+            f"--fold from 1 to {split.folds} for {split_file}", found=str(fold), fix="name one of these"
+        )
+    return split.one_fold(fold - 1, catalog)
 
 
 def emit(value: dict[str, Any], text: str, *, as_json: bool) -> None:

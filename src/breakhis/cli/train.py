@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from breakhis.cli.options import data_argument, emit, json_option
+from breakhis.cli.options import data_argument, emit, json_option, load_fold
 from breakhis.cli.training_options import check_data, make_config, training_options
 
 if TYPE_CHECKING:
@@ -63,9 +63,8 @@ def command(data: Path, out: Path, **options: Any) -> None:
 
 
 def _split(catalog: "Catalog", config: "TrainConfig", options: dict[str, Any]) -> "Split":
-    from breakhis.splits import Split, make_split
+    from breakhis.splits import make_split
 
     if options["split_file"]:
-        loaded = Split.load(options["split_file"], catalog)
-        return loaded.one_fold(options["fold"] - 1, catalog)
+        return load_fold(options["split_file"], options["fold"], catalog)
     return make_split(catalog, config.split, seed=config.seed)

@@ -35,10 +35,11 @@ class Leakage:
         """One line for people."""
         if self.verdict == "clean":
             return "clean: no image, patient or case of the test set stands in training or validation"
-        return (
-            f"LEAKS: {len(self.images)} images, {len(self.patients)} patients and {len(self.cases)} cases "
-            "stand both in test and in training or validation"
+        images, patients, cases = (
+            f"{len(names)} {noun}{'' if len(names) == 1 else 's'}"
+            for names, noun in ((self.images, "image"), (self.patients, "patient"), (self.cases, "case"))
         )
+        return f"LEAKS: {images}, {patients} and {cases} stand both in test and in training or validation"
 
     def to_json(self) -> dict[str, object]:
         """Verdict and names."""
