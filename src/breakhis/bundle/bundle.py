@@ -229,10 +229,10 @@ class Bundle:
         split, f1 = self.manifest["split"], self.metrics.get("macro_f1")
         if not split or not f1 or f1["value"] is None:
             return f"{self.config.summary()}; not measured"
-        low, high = f1["ci95"] or (float("nan"), float("nan"))
+        interval = "95% {:.2f} to {:.2f}".format(*f1["ci95"]) if f1["ci95"] else "no interval"
         verdict = split["leakage"]["verdict"]
         return (
-            f"{self.config.summary()}; macro F1 {f1['value']:.2f} (95% {low:.2f} to {high:.2f}) "
+            f"{self.config.summary()}; macro F1 {f1['value']:.2f} ({interval}) "
             f"by {split['unit']}, split {verdict}"
         )
 

@@ -59,7 +59,7 @@ def _failures(metrics: Mapping[str, Any]) -> list[str]:
         f1 = item["f1"]["value"]
         if f1 is not None and f1 < _POOR:
             support = f"{item['images']} images of {item['cases']} cases"
-            lines.append(f"{code} is hardly recognised: F1 {f1:.2f}, from {support}.")
+            lines.append(f"{code} is hardly recognised: F1 {_metric(item['f1'])}, from {support}.")
     shares = [
         (wrong / max(sum(row), 1), truth, answer)
         for truth, row in zip(codes, metrics["confusion"], strict=True)
@@ -76,5 +76,5 @@ def _metric(value: Mapping[str, Any]) -> str:
     """A number with its 95 % interval in brackets."""
     if value["value"] is None:
         return "not defined"
-    interval = f" ({value['ci95'][0]:.3f} to {value['ci95'][1]:.3f})" if value["ci95"] else ""
-    return f"{value['value']:.3f}{interval}"
+    interval = f"{value['ci95'][0]:.3f} to {value['ci95'][1]:.3f}" if value["ci95"] else "no interval"
+    return f"{value['value']:.3f} ({interval})"

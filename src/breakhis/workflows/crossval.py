@@ -21,7 +21,7 @@ from breakhis.training.untrained import Untrained
 from breakhis.workflows.learn import learn
 from breakhis.workflows.prepare import Prepared
 
-_OWN = ("fold-*", "predictions.csv", "crossval.json", "report.html")
+_OWN = ("fold-*", "predictions.csv", "metrics.json", "crossval.json", "report.html")
 
 
 @dataclass(frozen=True)
@@ -75,6 +75,7 @@ def cross_validate(
         seed=config.seed,
     )
     predictions.save(folder / "predictions.csv")
+    evaluation.save(folder / "metrics.json")
     return CrossValidation(predictions, evaluation, folds)
 
 
