@@ -132,6 +132,8 @@ def tapped_layers(model: ModelConfig) -> tuple[str, ...]:
 class FitConfig(_Section):
     """Optimisation: Adam on categorical cross-entropy, stopping and plateau reduction on validation loss.
 
+    That loss is measured at the temperature that suits the validation images best.
+
     The strategy "linear" has no epochs: it fits a linear head in closed form, and reads `class_weights` and
     what is marked so.
     """

@@ -50,7 +50,9 @@ def mean_outputs(compute: Callable[[Images], Outputs], images: Images, *, views:
 
 
 def mean_probabilities(answers: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
-    """The renormalised geometric mean (N, C) of several answers (N, C) to the same images."""
+    """The renormalised geometric mean (N, C) of answers (N, C) to the same images; a single one is itself."""
+    if len(answers) == 1:
+        return answers[0]
     mean = np.mean([np.log(np.maximum(answer, _LEAST)) for answer in answers], axis=0)
     shares = np.exp(mean - mean.max(axis=1, keepdims=True))
     answer: NDArray[np.float32] = shares / shares.sum(axis=1, keepdims=True)

@@ -22,6 +22,7 @@ from breakhis.images.views import Outputs, mean_probabilities, turn
 from breakhis.training.batches import Layout
 from breakhis.training.extract import EngineExtractor
 from breakhis.training.features import FeatureCache, FloatArray, count_views, fill
+from breakhis.training.head import Head
 from breakhis.training.linear import Examples, bags, fit_affine
 from breakhis.training.loop import Listener
 from breakhis.training.material import HeldOut, Material, Trained
@@ -43,13 +44,13 @@ class ViewFeatures:
     material: Material
     listener: Listener
     _extract: EngineExtractor
-    _head: keras.Model
+    _head: Head
 
     @classmethod
-    def of(cls, material: Material, listener: Listener) -> "ViewFeatures":
-        """The features that the backbone of `material` gives."""
+    def of(cls, material: Material, listener: Listener, *, head: Head | None = None) -> "ViewFeatures":
+        """The features that the backbone of `material` gives; answers are those of `head`, else of Keras."""
         untrained = material.untrained
-        return cls(untrained.layout, material, listener, untrained.exact, untrained.head)
+        return cls(untrained.layout, material, listener, untrained.exact, head or untrained.head)
 
     def read(self, rows: IntArray) -> FloatArray:
         """(views, n, width) float32 of rows of the store."""

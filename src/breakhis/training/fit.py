@@ -19,6 +19,7 @@ from breakhis.splits import Split
 from breakhis.training.batches import Targets
 from breakhis.training.closed_form import ViewFeatures, train_linear
 from breakhis.training.features import FloatArray
+from breakhis.training.head import engine_head
 from breakhis.training.history import write_history
 from breakhis.training.loop import Listener, LoopContext
 from breakhis.training.material import HeldOut, Material, Trained
@@ -120,10 +121,10 @@ def backbone_features(
 
 def _answering(material: Material, listener: Listener) -> Callable[[IntArray], Outputs]:
     """Rows to outputs of the trained network: from kept features where its backbone is the untrained one."""
-    config, store = material.config, material.store
+    config, store, weights = material.config, material.store, get_weights(material.network)
     if config.fit.strategy == "frozen":
-        return ViewFeatures.of(material, listener).outputs
-    engine = Engine(config.model, get_weights(material.network), size=config.images.size)
+        return ViewFeatures.of(material, listener, head=engine_head(config, weights)).outputs
+    engine = Engine(config.model, weights, size=config.images.size)
 
     def answer(rows: IntArray) -> Outputs:
         starts = range(0, len(rows), _CHUNK)

@@ -5,15 +5,19 @@ and resumed goes on as if nothing had happened.
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 import keras
+import numpy as np
+from numpy.typing import NDArray
 
+from breakhis.catalog.table import IntArray
 from breakhis.config import FitConfig
 from breakhis.errors import RunError
+from breakhis.metrics import apply_temperature, fit_temperature
 from breakhis.training.checkpoint import PhaseProgress, read_progress, restore_checkpoint, save_checkpoint
 from breakhis.training.schedule import ScheduleState, next_state
 
@@ -145,21 +149,14 @@ def _run_epoch(phase: Phase, context: LoopContext, progress: PhaseProgress) -> P
     model, epoch = phase.model, progress.epoch
     started = time.monotonic()
     _reseed(model, context.seed, epoch)
-    fitted = _Means()
-    batches = phase.batches(epoch)
-    for done, batch in enumerate(batches, start=1):
-        fitted.add(batch, model.train_on_batch(*batch, return_dict=True))
-        share, logs = done / len(batches), dict(fitted.values)
-        context.listener.batch_done(phase.name, epoch=epoch + 1, epochs=phase.epochs, share=share, logs=logs)
-    held_out = _Means()
-    for batch in phase.validation:
-        held_out.add(batch, model.test_on_batch(*batch, return_dict=True))
+    fitted = _fit(phase, context.listener, epoch)
+    held_out = _validate(model, phase.validation)
     number, rate = len(progress.rows) + 1, float(model.optimizer.learning_rate)
     row: dict[str, Any] = {
         "epoch": number,
         "phase": phase.name,
-        **fitted.values,
-        **{f"val_{name}": value for name, value in held_out.values.items()},
+        **fitted,
+        **held_out,
         "learning_rate": rate,
         "seconds": round(time.monotonic() - started, 3),
     }
@@ -192,16 +189,41 @@ def _reseed(model: keras.Model, seed: int, epoch: int) -> None:
         generator.state.assign([seed + 7919 * index, epoch])
 
 
-class _Means:
-    """Loss and accuracy over all images of some batches."""
+def _fit(phase: Phase, listener: Listener, epoch: int) -> dict[str, float]:
+    """One pass over the training batches; loss and accuracy as they were on the way."""
+    batches, images = phase.batches(epoch), 0
+    means = {"loss": 0.0, "accuracy": 0.0}
+    for done, batch in enumerate(batches, start=1):
+        measured = phase.model.train_on_batch(*batch, return_dict=True)
+        images += len(batch[2])
+        means = {
+            name: mean + (float(measured[name]) - mean) * len(batch[2]) / images
+            for name, mean in means.items()
+        }
+        listener.batch_done(
+            phase.name, epoch=epoch + 1, epochs=phase.epochs, share=done / len(batches), logs=means
+        )
+    return means
 
-    def __init__(self) -> None:
-        self._images = 0
-        self.values = {"loss": 0.0, "accuracy": 0.0}
 
-    def add(self, batch: Batch, measured: Mapping[str, float]) -> None:
-        """Take the means over one more batch into account."""
-        images = len(batch[2])
-        self._images += images
-        for name, mean in self.values.items():
-            self.values[name] = mean + (float(measured[name]) - mean) * images / self._images
+def _validate(model: keras.Model, batches: Batches) -> dict[str, float]:
+    answers, truth = [], []
+    for inputs, one_hot, _ in batches:
+        answers.append(model.predict_on_batch(inputs))
+        truth.append(np.asarray(one_hot).argmax(axis=1))
+    probabilities, labels = np.concatenate(answers).astype(np.float64), np.concatenate(truth)
+    return {
+        "val_loss": calibrated_loss(probabilities, labels),
+        "val_accuracy": float((probabilities.argmax(axis=1) == labels).mean()),
+    }
+
+
+def calibrated_loss(probabilities: NDArray[np.float64], labels: IntArray) -> float:
+    """The mean cross-entropy of answers (N, C), at their best temperature, to images of labels (N,).
+
+    A network becomes too sure of itself long before it stops learning to tell subtypes apart. Its answers are
+    calibrated when it is done, so what they lose by being too sure is no reason to stop.
+    """
+    calibrated = apply_temperature(probabilities, fit_temperature(probabilities, labels))
+    likely = np.maximum(calibrated[np.arange(len(labels)), labels], np.finfo(np.float64).tiny)
+    return float(-np.log(likely).mean())

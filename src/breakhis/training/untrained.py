@@ -68,7 +68,8 @@ class Untrained:
     @cached_property
     def fast(self) -> EngineExtractor:
         """The same in the fastest precision of this processor: good enough to train on."""
-        return EngineExtractor.of(self.network, self.config, layout=self.layout, cut=None)
+        fast = EngineExtractor.of(self.network, self.config, layout=self.layout, cut=None)
+        return self.exact if self.exact.key == fast.key else fast  # one compiled graph, not two
 
     def reset(self) -> None:
         """Give network and optimizer of the head the values that they had at first."""
