@@ -81,9 +81,10 @@ def check_image(image: Image, *, size: int = SIZE) -> Reason | None:
     if shorter < MIN_SHARE * size:
         return Reason.TOO_SMALL
     square = resize(image, min(shorter, SIZE))
-    if _is_blank(square):
+    half = resize(square, max(len(square) // 2, 1))
+    if _is_blank(half):
         return Reason.BLANK
-    if not _is_haematoxylin_and_eosin(square):
+    if not _is_haematoxylin_and_eosin(half):
         return Reason.NOT_HE
     return Reason.BLURRED if sharpness(square) < MIN_SHARPNESS else None
 
@@ -108,37 +109,30 @@ def sharpness(image: Image) -> float:
     return detail / mean_square if mean_square > 0 else 0.0
 
 
-def _halved(square: Image) -> Image:
-    return resize(square, max(len(square) // 2, 1))
-
-
-def _is_blank(square: Image) -> bool:
-    half = _halved(square)
+def _is_blank(half: Image) -> bool:
     one_colour = float(_brightness(half).std()) < MIN_CONTRAST
-    return one_colour or bool(is_blank(half[None].astype(np.float32))[0])
+    return one_colour or bool(is_blank(half[None])[0])
 
 
-def _is_haematoxylin_and_eosin(square: Image) -> bool:
-    pixels = _halved(square).reshape(-1, 3)
-    if (pixels.max(axis=1) < DARK).mean() > MAX_DARK:
+def _is_haematoxylin_and_eosin(half: Image) -> bool:
+    channels = [np.ascontiguousarray(half[..., channel]).ravel() for channel in range(3)]
+    if (np.maximum.reduce(channels) < DARK).mean() > MAX_DARK:
         return False
-    absorbed = _DENSITY[pixels[pixels[:, 1] < GLASS_GREEN]]
-    density = absorbed.mean(axis=1)
-    chroma = np.stack(
-        [absorbed[:, 0] - density, (absorbed[:, 1] - absorbed[:, 2]) / np.sqrt(np.float32(3))], axis=1
-    )
-    return _is_stained(chroma, float(density.sum()))
+    tissue = channels[1] < GLASS_GREEN
+    red, green, blue = (_DENSITY[channel[tissue]] for channel in channels)
+    density = (red + green + blue) / np.float32(3)
+    return _is_stained(red - density, (green - blue) / np.float32(3**0.5), float(density.sum()))
 
 
-def _is_stained(chroma: NDArray[np.float32], density: float) -> bool:
-    """Whether (N, 2) chroma of tissue is strong, of the hues of the stains, and mostly of one of them."""
-    lengths = np.hypot(chroma[:, 0], chroma[:, 1])
+def _is_stained(across: NDArray[np.float32], up: NDArray[np.float32], density: float) -> bool:
+    """Whether chroma (N,), (N,) of tissue is strong, of the stains' hues, and mostly of one of them."""
+    lengths = np.hypot(across, up)
     total = float(lengths.sum())
     if total < MIN_SATURATION * density:
         return False
-    hue = np.degrees(np.arctan2(chroma[:, 1], chroma[:, 0]))
+    hue = np.degrees(np.arctan2(up, across))
     stained = float(lengths[(hue > STAIN_HUES[0]) & (hue < STAIN_HUES[1])].sum())
-    coherence = float(np.hypot(*chroma.sum(axis=0))) / total
+    coherence = float(np.hypot(across.sum(), up.sum())) / total
     return stained >= MIN_STAINED * total and coherence >= MIN_COHERENCE
 
 

@@ -27,9 +27,9 @@ TISSUE_SHARE: Final = 0.01
 """A tile with a smaller share of pixels that are not glass is blank, whatever the noise of the camera."""
 
 
-def is_blank(images: FloatArray) -> NDArray[np.bool_]:
+def is_blank(images: FloatArray | NDArray[np.uint8]) -> NDArray[np.bool_]:
     """(B,) whether each of (B, H, W, 3) RGB images in 0-255 shows no tissue: one colour, or glass alone."""
-    spans: FloatArray = np.ptp(images, axis=(1, 2)).max(axis=-1)
+    spans = np.ptp(images, axis=(1, 2)).max(axis=-1)
     tissue = (images[..., 1] < GLASS_GREEN).mean(axis=(1, 2))
     return np.asarray((spans < BLANK_RANGE) | (tissue < TISSUE_SHARE))
 
