@@ -63,7 +63,7 @@ _ROUNDING: Final = 5.0
 """Variance of the Laplacian of noise with a deviation of half a grey level: rounding is no detail, but in a
 badly blurred image it is all that varies from pixel to pixel."""
 
-_DENSITY: Final = -np.log(np.maximum(np.arange(256, dtype=np.float32), 1) / 255)
+_DENSITY: Final = -np.log(np.maximum(np.arange(256), 1) / 255).astype(np.float32)
 """Optical density of every intensity."""
 
 
