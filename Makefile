@@ -15,8 +15,8 @@ $(STAMP): requirements/dev.txt requirements/setup.sh pyproject.toml
 demo: setup ## train, evaluate and report on synthetic images; the files land in demo/
 	$(BIN)/python -m breakhis demo demo
 
-test: lint ## lint, then the default test suite
-	$(BIN)/python -m pytest
+test: lint ## lint, then the default test suite, a process a core and at most four
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 lint: setup ## ruff, its formatter and mypy
 	$(BIN)/python -m ruff check

@@ -1,12 +1,13 @@
 """How much of the engine's throughput is left when many clients ask the service at once.
 
-    python benchmarks/serve_load.py DATA [--model MODEL] [--clients 32] [--seconds 60] [--garbage] [--json]
+    python benchmarks/serve_load.py DATA [--model MODEL] [--clients 32] [--seconds 60] [--garbage] [--page]
 
 A `breakhis serve` of its own is asked over loopback by clients that send one image a request and ask again
 once they are answered. Before and after, the bare engine computes the same images, already decoded, in this
 process, and the predictor reads and answers the same files; the clients' own work runs on the same cores and
 counts against the service. Images a processor second are what one core does, and disturbed least by other
-programs on the machine. With `--garbage`, one more client sends what is no image and no request.
+programs on the machine. With `--garbage`, one more client sends what is no image and no request. `--page`
+writes what was measured into docs/serve.md.
 """
 
 import argparse
@@ -30,6 +31,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import numpy as np
+
 from breakhis.catalog.scan import find_images
 from breakhis.images.decode import decode
 from breakhis.predict import BATCH, Predictor, image_files
@@ -37,6 +40,8 @@ from breakhis.predict import BATCH, Predictor, image_files
 IMAGES = 256
 BARE_SECONDS = 10
 BOUNDARY = "load"
+PAGE = Path(__file__).parents[1] / "docs" / "serve.md"
+BEGIN, END = "<!-- load: benchmarks/serve_load.py -->", "<!-- end of load -->"
 
 
 @dataclass
@@ -50,12 +55,12 @@ class Told:
 
 def main() -> None:
     """Measure, and print what was found."""
-    options = parse()
+    options, busy = parse(), os.getloadavg()[0]
     names = sorted(find_images(options.data))
     files = [options.data / name for name in random.Random(0).sample(names, min(IMAGES, len(names)))]
     predictor = Predictor.load(options.model)
-    squares = [decode(file, size=predictor.bundle.size) for file in files]
-    engine = Rate(lambda batch: predictor.predict(squares[batch : batch + BATCH]), len(files))
+    squares = np.stack([decode(file, size=predictor.bundle.size) for file in files])
+    engine = Rate(lambda batch: predictor.engine.answer(squares[batch : batch + BATCH]), len(files))
     reader = Rate(lambda batch: predictor.predict(image_files(files[batch : batch + BATCH])), len(files))
     bare = [engine.measure()]
     read = [reader.measure()]
@@ -92,6 +97,8 @@ def main() -> None:
         "garbage": dict(told.garbage),
     }
     print(json.dumps(result) if options.json else table(result))
+    if options.page:
+        write_page(result, predictor.bundle.summary(), busy=busy)
     sys.exit(0 if set(told.statuses) == {"200"} else 1)
 
 
@@ -105,7 +112,9 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--clients", type=int, default=32)
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--garbage", action="store_true")
-    parser.add_argument("--json", action="store_true")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true")
+    form.add_argument("--page", action="store_true", help="write the table into docs/serve.md")
     return parser.parse_args()
 
 
@@ -257,6 +266,17 @@ def quantile(values: list[float], share: float) -> float:
 def table(result: dict[str, object]) -> str:
     """For people."""
     return "\n".join(f"{name:<34}{_shown(value)}" for name, value in result.items())
+
+
+def write_page(result: dict[str, object], model: str, *, busy: float) -> None:
+    """Replace the table between the marks of the page."""
+    shown = {name.replace("_", " "): _shown(value) for name, value in result.items() if value}
+    rows = "\n".join(f"| {name} | {value} |" for name, value in shown.items())
+    text = PAGE.read_text("utf-8")
+    before, rest = text.split(BEGIN)
+    _, after = rest.split(END)
+    note = f"Model: {model}. Load of the machine before: {busy:.1f}."
+    PAGE.write_text(f"{before}{BEGIN}\n| | |\n|---|---|\n{rows}\n\n{note}\n{END}{after}", "utf-8")
 
 
 def _shown(value: object) -> str:
