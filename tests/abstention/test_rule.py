@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from breakhis.abstention import CaseSpace, Reason, Rule, judge
+from breakhis.abstention import CaseSpace, Reason, Rule, few_of_each, judge
 from breakhis.predictions import Predictions
 
 GENERATOR = np.random.default_rng(0)
@@ -56,6 +56,14 @@ def test_more_features_than_images_give_the_same_space_as_their_rotation() -> No
     few = CaseSpace.fit(wide, CASES)
     many = CaseSpace.fit(np.repeat(wide, 3, axis=0), np.repeat(CASES, 3))
     np.testing.assert_allclose(few.distances(wide), many.distances(wide), rtol=1e-6)
+
+
+def test_a_space_needs_few_images_of_each_case() -> None:
+    everything = few_of_each(CASES)
+    np.testing.assert_array_equal(everything, np.arange(120))
+    few = few_of_each(CASES, most=60)
+    assert [int((CASES[few] == case).sum()) for case in np.unique(CASES)] == [5] * 12
+    assert len(few_of_each(CASES, most=3)) == 12
 
 
 @settings(max_examples=50, deadline=None)

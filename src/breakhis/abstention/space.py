@@ -11,12 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from breakhis.affine import Affine, scaling
-from breakhis.catalog.table import StrArray
+from breakhis.catalog.table import IntArray, StrArray
 
 FloatArray = NDArray[np.float64]
 
 COMPONENTS: Final = 32
 """Principal components that a distance is measured in."""
+
+IMAGES: Final = 2048
+"""Images that a space is fitted on where there are more: the means of cases need no more, memory does."""
 
 _CHUNK = 1024
 
@@ -51,3 +54,14 @@ class CaseSpace:
             apart = places[start : start + _CHUNK, None] - self.points
             found[start : start + _CHUNK] = np.sqrt((apart**2).sum(axis=2).min(axis=1))
         return found
+
+
+def few_of_each(cases: StrArray, *, most: int = IMAGES) -> IntArray:
+    """Positions of about `most` images, as many of each of the (N,) cases as of any other, at least one."""
+    share = max(most // max(len(np.unique(cases)), 1), 1)
+    kept = []
+    for case in np.unique(cases):
+        own = np.flatnonzero(cases == case)
+        kept.append(own[np.linspace(0, len(own) - 1, min(share, len(own))).round().astype(np.int64)])
+    chosen: IntArray = np.sort(np.concatenate(kept))
+    return chosen

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from breakhis.abstention import CaseSpace
+from breakhis.abstention import CaseSpace, few_of_each
 from breakhis.catalog.table import Catalog, IntArray, StrArray
 from breakhis.config import TrainConfig
 from breakhis.engine import Engine
@@ -140,7 +140,8 @@ def _answering(material: Material, listener: Listener) -> Callable[[IntArray], O
 def _held_out(material: Material, answer: Callable[[IntArray], Outputs]) -> HeldOut:
     """What the network says of the validation images, and how far they lie from the training cases."""
     train, validation = material.targets.train, material.targets.validation
-    space = CaseSpace.fit(answer(train).features, material.cases[train])
+    known = train[few_of_each(material.cases[train])]
+    space = CaseSpace.fit(answer(known).features, material.cases[known])
     found = answer(validation)
     return HeldOut(validation, found.probabilities, space.distances(found.features), space)
 
