@@ -34,6 +34,7 @@ from urllib.parse import urlsplit
 import numpy as np
 
 from breakhis.catalog.scan import find_images
+from breakhis.files import write_between
 from breakhis.images.decode import decode
 from breakhis.predict import BATCH, Predictor, image_files
 
@@ -41,7 +42,6 @@ IMAGES = 256
 BARE_SECONDS = 10
 BOUNDARY = "load"
 PAGE = Path(__file__).parents[1] / "docs" / "serve.md"
-BEGIN, END = "<!-- load: benchmarks/serve_load.py -->", "<!-- end of load -->"
 
 
 @dataclass
@@ -272,11 +272,8 @@ def write_page(result: dict[str, object], model: str, *, busy: float) -> None:
     """Replace the table between the marks of the page."""
     shown = {name.replace("_", " "): _shown(value) for name, value in result.items() if value}
     rows = "\n".join(f"| {name} | {value} |" for name, value in shown.items())
-    text = PAGE.read_text("utf-8")
-    before, rest = text.split(BEGIN)
-    _, after = rest.split(END)
     note = f"Model: {model}. Load of the machine before: {busy:.1f}."
-    PAGE.write_text(f"{before}{BEGIN}\n| | |\n|---|---|\n{rows}\n\n{note}\n{END}{after}", "utf-8")
+    write_between(PAGE, "benchmarks/serve_load.py", f"| | |\n|---|---|\n{rows}\n\n{note}")
 
 
 def _shown(value: object) -> str:

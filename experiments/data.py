@@ -30,6 +30,9 @@ TURNS = ("flip0", "flip1", "flip2", "flip3")
 FLIPS = tuple(f"flip{number}" for number in range(8))
 VIEWS = (*FLIPS, *(f"stain{n}" for n in range(2)), *(f"crop{n}" for n in (0, 3, 4)), "zoom", "small", "grey")
 """Flips and turns, strong stain jitter, 0.6 crops of the original file, magnified, reduced, no colour."""
+CUTS = ("pool3_pool", "pool4_pool")
+CUT_VIEWS = (*TURNS, "stain0", "stain1", "zoom", "small")
+"""Layers whose whole activations are kept, of these views, so that what lies above can be trained."""
 
 _MAGNIFIED, _REDUCED, _CROP = 1.4, 0.7, 0.6
 
@@ -136,6 +139,11 @@ def _crop(path: Path, number: int) -> Floats:
 def features(tap: str, pooling: str = "act", views: tuple[str, ...] = FLIPS) -> Floats:
     """(N, channels): the mean over `views` of a tap's pooled features (act, raw or std)."""
     return np.asarray(np.mean([_read(view)[f"{tap}:{pooling}"] for view in views], axis=0))
+
+
+def cut_file(cut: str, view: str) -> Path:
+    """Activations (N, h, w, channels) float16 at a cut, `.npy`."""
+    return CACHE / f"{cut}-{view}.npy"
 
 
 @cache

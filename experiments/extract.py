@@ -1,4 +1,4 @@
-"""Pool every tap of the frozen ImageNet network over every view of every image, once.
+"""Pool every tap of the frozen ImageNet network over every view of every image; keep cuts of some views.
 
 Usage: python -m experiments.extract [VIEW ...]        (all by default; what is there is kept)
 """
@@ -14,7 +14,19 @@ from breakhis.engine import Engine
 from breakhis.files import atomic_file
 from breakhis.model.network import build_network
 from breakhis.model.weights import Weights, get_weights, load_backbone
-from experiments.data import CACHE, SHARED, SIZE, TURNS, VIEWS, Floats, load, view_images
+from experiments.data import (
+    CACHE,
+    CUT_VIEWS,
+    CUTS,
+    SHARED,
+    SIZE,
+    TURNS,
+    VIEWS,
+    Floats,
+    cut_file,
+    load,
+    view_images,
+)
 
 TAPS = {
     "c2": ("conv2_block6_concat", "pool2_bn"),
@@ -47,6 +59,11 @@ def taps_of(view: str) -> dict[str, tuple[str, str]]:
     return TAPS if view in TURNS else {"c3": TAPS["c3"]}
 
 
+def cuts_of(view: str) -> tuple[str, ...]:
+    """Layers whose whole activations are kept."""
+    return CUTS if view in CUT_VIEWS else ()
+
+
 def activate(maps: Floats, weights: Weights, name: str) -> Floats:
     """What the next layer sees: batch normalisation by moving statistics, then ReLU."""
     gamma, beta, mean, variance = (
@@ -57,13 +74,16 @@ def activate(maps: Floats, weights: Weights, name: str) -> Floats:
 
 
 def pool(engine: Engine, weights: Weights, view: str) -> dict[str, Floats]:
-    """{"tap:pooling": (N, channels)} of one view; the first also keeps 14 x 14 local means of c2 and c3."""
+    """{"tap:pooling": (N, channels)} of one view; the first also keeps 14 x 14 local means of c2 and c3.
+
+    Activations (N, h, w, channels) float16 at a cut stand under its own name.
+    """
     parts: list[dict[str, Floats]] = []
     count = len(load().labels)
     for start in range(0, count, _CHUNK):
         images = view_images(view, np.arange(start, min(count, start + _CHUNK)))
         maps = engine.maps(images).maps
-        found: dict[str, Floats] = {}
+        found: dict[str, Floats] = {cut: maps[cut].astype(np.float16) for cut in cuts_of(view)}
         for tap, (layer, norm) in taps_of(view).items():
             active = activate(maps[layer], weights, norm)
             found[f"{tap}:raw"] = maps[layer].mean(axis=(1, 2))
@@ -82,10 +102,14 @@ def main() -> None:
     """Extract those of the named views, or of all, that are missing."""
     views = [view for view in sys.argv[1:] or VIEWS if not (CACHE / f"{view}.npz").exists()]
     for view in views:
-        model = ModelConfig(taps=tuple(layer for layer, _ in taps_of(view).values()))
+        layers = (*(layer for layer, _ in taps_of(view).values()), *cuts_of(view))
+        model = ModelConfig(taps=layers)
         weights = network_weights(model)
         engine = Engine(model, weights, size=SIZE)
         found = pool(engine, weights, view)
+        for cut in cuts_of(view):
+            with atomic_file(cut_file(cut, view)) as temporary, temporary.open("wb") as stream:
+                np.save(stream, found.pop(cut))
         with atomic_file(CACHE / f"{view}.npz") as temporary, temporary.open("wb") as stream:
             np.savez(stream, **found)  # type: ignore[arg-type]
         print(view, flush=True)

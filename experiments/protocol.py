@@ -152,11 +152,19 @@ def add(group: str, run: dict[str, Any]) -> None:
     write_text(file, f"[\n{lines}\n]\n")
 
 
-def run(group: str, name: str, recipe: Recipe, *, unit: str = "case", nested: bool = True) -> dict[str, Any]:
-    """Answer, measure and record one recipe; a run that is recorded already is not repeated."""
+def recorded(group: str, name: str, *, unit: str = "case", nested: bool = False) -> dict[str, Any] | None:
+    """The run that is recorded under a name, if it is, and with a temperature if `nested`."""
     file = RESULTS / f"{group}.json"
     for old in json.loads(file.read_text("utf-8")) if file.exists() else []:
         if (old["name"], old["unit"]) == (name, unit) and (old["temperature"] == "nested" or not nested):
             return dict(old)
+    return None
+
+
+def run(group: str, name: str, recipe: Recipe, *, unit: str = "case", nested: bool = True) -> dict[str, Any]:
+    """Answer, measure and record one recipe; a run that is recorded already is not repeated."""
+    known = recorded(group, name, unit=unit, nested=nested)
+    if known is not None:
+        return known
     found = of_recipe(recipe, unit=unit, nested=nested)
     return record(group, name, found, config=asdict(recipe), unit=unit)

@@ -119,6 +119,12 @@ def table(expert: Expert, views: tuple[str, ...], train: Ints) -> Array:
 
 
 def _expert(expert: Expert, train: Ints, test: Ints) -> Array:
+    samples, asked = seen_by(expert, train, test)
+    return fit(samples, expert.head)(asked)
+
+
+def seen_by(expert: Expert, train: Ints, test: Ints) -> tuple[Samples, Array]:
+    """What an expert is fitted on, and the features (len(test), d) that it then answers."""
     data = load()
     cases = np.unique(data.cases, return_inverse=True)[1].astype(np.int64)
     rows = np.tile(train, 1 + len(expert.samples))
@@ -133,8 +139,7 @@ def _expert(expert: Expert, train: Ints, test: Ints) -> Array:
         basis = _nuisance(seen, data.labels[rows], cases[rows], how=expert.nuisance)
         seen, asked = seen @ basis, asked @ basis
     own = weights(data.labels[rows], cases[rows], power=expert.power)
-    samples = Samples(seen, data.labels[rows], cases[rows], data.catalog.magnifications[rows], own)
-    return fit(samples, expert.head)(asked)
+    return Samples(seen, data.labels[rows], cases[rows], data.catalog.magnifications[rows], own), asked
 
 
 @lru_cache(maxsize=150)
@@ -143,6 +148,11 @@ def _rotated(expert: Expert, train: bytes) -> tuple[Array, Array, Array]:
     rows = np.frombuffer(train, np.int64)
     whole = table(expert, expert.views, rows)
     copies = [whole[rows], *(table(expert, (view,), rows)[rows] for view in expert.samples)]
+    return rotated(whole, copies, rows)
+
+
+def rotated(whole: Array, copies: list[Array], rows: Ints) -> tuple[Array, Array, Array]:
+    """The same of any features: `whole` (N, d) of all images, `copies` (n, d) of those of `rows` (n,)."""
     seen, rows = np.concatenate(copies), np.tile(rows, len(copies))
     balance = weights(load().labels[rows], np.unique(load().cases, return_inverse=True)[1][rows], power=1.0)
     mean = np.average(seen, axis=0, weights=balance)

@@ -7,11 +7,12 @@ import json
 from pathlib import Path
 from typing import Any
 
+from breakhis.files import write_between
+
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "recipe.md"
 FIGURE = ROOT / "docs" / "images" / "recipe-learning-curve.png"
 RESULTS = ROOT / "experiments" / "results"
-BEGIN, END = "<!-- results: experiments/write_table.py -->", "<!-- end of results -->"
 
 HEADINGS = {
     "selection": "Chosen by nested validation",
@@ -96,11 +97,8 @@ def main() -> None:
         raise SystemExit(f"results without a heading: {', '.join(sorted(unknown))}; add one to HEADINGS")
     count = sum(len(runs(group)) for group in known)
     parts = [section(group, heading) for group, heading in HEADINGS.items() if group in known]
-    text = PAGE.read_text("utf-8")
-    before, rest = text.split(BEGIN)
-    _, after = rest.split(END)
     intro = f"{count} recorded runs; brackets after a number: its 95 % interval over cases."
-    PAGE.write_text(f"{before}{BEGIN}\n{intro}\n\n" + "\n\n".join(parts) + f"\n{END}{after}", "utf-8")
+    write_between(PAGE, "experiments/write_table.py", "\n\n".join([intro, *parts]))
     draw()
 
 

@@ -18,6 +18,7 @@ from breakhis.files import (
     cache_folder,
     hash_file,
     hash_json,
+    write_between,
     write_bytes,
     write_json,
     write_text,
@@ -113,6 +114,16 @@ def test_a_full_device_is_a_storage_error() -> None:
 def test_other_operating_system_errors_stay_themselves(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError), atomic_file(tmp_path / "goal"):
         (tmp_path / "absent").read_text()
+
+
+def test_what_a_script_wrote_is_replaced_between_its_marks(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("before\n<!-- a.py -->\nold\n<!-- end of a.py -->\nafter\n")
+    for text in ("new", "newer\nstill"):
+        write_between(page, "a.py", text)
+        assert page.read_text() == f"before\n<!-- a.py -->\n{text}\n<!-- end of a.py -->\nafter\n"
+    with pytest.raises(ValueError, match="lacks"):
+        write_between(page, "b.py", "new")
 
 
 def test_json_refuses_what_json_cannot_say(tmp_path: Path) -> None:

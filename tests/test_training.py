@@ -34,7 +34,8 @@ def decisions(losses: list[float]) -> list[str]:
     state, told = ScheduleState(), []
     for epoch, loss in enumerate(losses, start=1):
         state, decision = next_state(state, FIT, epoch=epoch, loss=loss, learning_rate=1e-3)
-        told.append("".join(name[0] for name in ("keep", "reduce", "stop") if getattr(decision, name)))
+        kept = "k" if state.best_epoch == epoch else ""
+        told.append(kept + "".join(name[0] for name in ("reduce", "stop") if getattr(decision, name)))
     return [*told, str(state.best_epoch)]
 
 

@@ -8,8 +8,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from breakhis.files import write_between
+
 README = Path(__file__).parents[1] / "README.md"
-BEGIN, END = "<!-- results: tools/write_results.py -->", "<!-- end of results -->"
 
 
 def cell(metric: dict[str, Any]) -> str:
@@ -42,10 +43,7 @@ def table(twin: dict[str, Any]) -> str:
 def main() -> None:
     """Replace the table between the marks in README.md."""
     twin = json.loads(Path(sys.argv[1]).read_text("utf-8"))
-    text = README.read_text("utf-8")
-    before, rest = text.split(BEGIN)
-    _, after = rest.split(END)
-    README.write_text(f"{before}{BEGIN}\n{table(twin)}\n{END}{after}", "utf-8")
+    write_between(README, "tools/write_results.py", table(twin))
 
 
 if __name__ == "__main__":

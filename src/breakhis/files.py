@@ -107,6 +107,20 @@ def write_json(path: Path, value: object) -> None:
     write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
 
 
+def write_between(page: Path, writer: str, text: str) -> None:
+    """Replace what `writer`, a script, wrote into a Markdown page before, between marks of its name.
+
+    Raises:
+        ValueError: The page lacks the marks ``<!-- WRITER -->`` and ``<!-- end of WRITER -->``.
+    """
+    begin, end = f"<!-- {writer} -->", f"<!-- end of {writer} -->"
+    before, found, rest = page.read_text("utf-8").partition(begin)
+    _, ended, after = rest.partition(end)
+    if not (found and ended):
+        raise ValueError(f"{page} lacks {begin} or {end}")
+    write_text(page, f"{before}{begin}\n{text}\n{end}{after}")
+
+
 def require_own(folder: Path, patterns: Iterable[str]) -> None:
     """Raise RunError where `folder` is a file, or holds what is not hidden and matches none of `patterns`."""
     if not folder.exists():

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from breakhis.abstention import CaseSpace, Reason, Rule, few_of_each, judge
+from breakhis.abstention import CaseSpace, Rule, few_of_each, judge
 from breakhis.predictions import Predictions
+from breakhis.reasons import Reason
 
 GENERATOR = np.random.default_rng(0)
 CASES = np.repeat([f"case {number}" for number in range(12)], 10)

@@ -2,23 +2,27 @@
 
 import errno
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
 from breakhis.catalog import Catalog
 from breakhis.errors import ImageError, StorageError
 from breakhis.images import store as store_module
-from breakhis.images.decode import decode
+from breakhis.images.decode import decode, resize
 from breakhis.images.store import Store, UnreadableImagesError, prepare
-from breakhis.images.stream import decode_stream
+from breakhis.images.stream import map_images
+from breakhis.reasons import Reason
 
 
 def names(folder: Path) -> list[str]:
@@ -35,6 +39,15 @@ def test_store_holds_the_decoded_images_in_catalog_order(catalog: Catalog, tmp_p
     assert store.read(rows[:0]).shape == (0, 32, 32, 3)
 
 
+def test_store_keeps_what_is_wrong_with_whole_images(
+    catalog_of: Callable[[Path, int], Catalog], tmp_path: Path
+) -> None:
+    catalog = catalog_of(tmp_path / "data", 3)
+    cv2.imwrite(str(catalog.file(1)), np.full((460, 700, 3), 255, np.uint8))
+    for _ in range(2):
+        assert prepare(catalog, size=224).checks == (Reason.TOO_SMALL, Reason.BLANK, Reason.TOO_SMALL)
+
+
 def test_reading_outside_the_store_is_an_error(catalog: Catalog) -> None:
     store = prepare(catalog, size=32)
     for row in (-1, 12):
@@ -46,7 +59,7 @@ def test_store_is_reused_without_decoding(catalog: Catalog, monkeypatch: pytest.
     seen: list[tuple[int, int]] = []
     first = prepare(catalog, size=32, progress=lambda done, total: seen.append((done, total)))
     assert seen == [(done, 12) for done in range(1, 13)]
-    monkeypatch.setattr(store_module, "decode_stream", None)
+    monkeypatch.setattr(store_module, "map_images", None)
     assert prepare(catalog, size=32).path == first.path
 
 
@@ -133,8 +146,7 @@ def test_a_killed_preparation_is_never_read_and_cleared_later(catalog: Catalog, 
     assert left.exists(), "another process may still be writing a fresh one"
     for path in (left, left / "images.npy"):
         os.utime(path, (0, 0))
-    store.path.unlink()
-    store.path.parent.rmdir()
+    shutil.rmtree(store.path.parent)
     prepare(catalog, size=32, folder=stores)
     assert names(stores) == [target]
 
@@ -174,7 +186,7 @@ def test_stream_takes_sources_as_needed_and_keeps_their_order(catalog: Catalog) 
             taken += 1
             yield b"no image" if number % 3 == 0 else catalog.file(number % 12)
 
-    stream = decode_stream(sources(), size=16, workers=2)
+    stream = map_images(sources(), partial(resize, size=16), workers=2)
     first = [next(stream) for _ in range(6)]
     assert taken < 40
     assert [isinstance(image, ImageError) for image in first] == [True, False, False] * 2

@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from breakhis.predict import Looked, Predictor
+from breakhis.images.checks import Looked
+from breakhis.predict import Predictor
 from breakhis.predictions import Predictions
 from breakhis.serve import Limits, listen
 from model_weights import write_bundle

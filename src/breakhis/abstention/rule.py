@@ -8,10 +8,10 @@ import numpy as np
 import safetensors.numpy
 from numpy.typing import NDArray
 
-from breakhis.abstention.reasons import Reason, undecided
 from breakhis.abstention.space import CaseSpace
 from breakhis.affine import Affine
 from breakhis.predictions import Predictions
+from breakhis.reasons import Reason, undecided
 
 FloatArray = NDArray[np.float64]
 
@@ -111,7 +111,7 @@ def judge(
     Args:
         answers: Calibrated, of N images.
         features: (N, D), as `breakhis.images.views.Outputs` has them.
-        checks: What `check_image` found in each.
+        checks: What `breakhis.images.checks` found in each.
         rule: None for a model without thresholds, which abstains by the checks alone.
     """
     later = rule.reasons(answers, features) if rule is not None else [""] * len(answers)

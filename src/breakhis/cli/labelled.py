@@ -7,15 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from breakhis.abstention import check_files
 from breakhis.catalog import Catalog
 from breakhis.catalog.scan import scan
 from breakhis.catalog.table import IntArray
 from breakhis.cli.options import load_fold, progress_bar
 from breakhis.errors import DataError
+from breakhis.images.checks import Looked
 from breakhis.images.decode import Image
 from breakhis.images.store import Store, prepare_readable
-from breakhis.predict import Looked, Predictor
+from breakhis.predict import Predictor
 from breakhis.predictions import Predictions
 from breakhis.splits import Leakage
 
@@ -74,8 +74,7 @@ def open_labelled(data: Path, predictor: Predictor, options: dict[str, Any]) -> 
 
 def answer_labelled(labelled: Labelled, predictor: Predictor) -> Predictions:
     """The model's answers and abstentions, with the truth that the catalog tells."""
-    files = map(labelled.catalog.file, labelled.rows.tolist())
-    checks = iter(check_files(files, size=predictor.bundle.size))
+    checks = iter(labelled.store.checks)
     parts = [
         predictor.answer([""] * len(batch), [Looked(square, next(checks)) for square in batch])
         for batch in labelled.batches()

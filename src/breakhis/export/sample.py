@@ -1,6 +1,7 @@
 """The images that a model is checked on: those of its run where they still lie there, else painted ones."""
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -15,7 +16,7 @@ from breakhis.catalog.synthetic import paint_image, plan_synthetic
 from breakhis.catalog.table import Catalog, IntArray
 from breakhis.errors import DataError, ImageError
 from breakhis.images.decode import resize
-from breakhis.images.stream import decode_stream
+from breakhis.images.stream import map_images
 from breakhis.predictions import Predictions
 from breakhis.runs import Run
 from breakhis.splits import Split
@@ -138,7 +139,7 @@ def _real(catalog: Catalog, rows: IntArray, bundle: Bundle) -> Sample:
 
 def _decoded(catalog: Catalog, rows: IntArray, size: int) -> NDArray[np.uint8]:
     images = []
-    for decoded in decode_stream([catalog.file(row) for row in rows.tolist()], size=size):
+    for decoded in map_images(map(catalog.file, rows.tolist()), partial(resize, size=size)):
         if isinstance(decoded, ImageError):
             raise decoded
         images.append(decoded)

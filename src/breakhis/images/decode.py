@@ -71,6 +71,8 @@ _DAMAGE: Final = (OSError, SyntaxError, ValueError, LookupError, TypeError, EOFE
 
 _warnings_lock = threading.Lock()
 
+cv2.setNumThreads(1)  # images are handled in parallel, and threads inside one image then cost a quarter more
+
 
 class _RefusedError(Exception):
     def __init__(self, found: str, fix: str) -> None:

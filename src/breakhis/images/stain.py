@@ -29,8 +29,9 @@ TISSUE_SHARE: Final = 0.01
 
 def is_blank(images: FloatArray | NDArray[np.uint8]) -> NDArray[np.bool_]:
     """(B,) whether each of (B, H, W, 3) RGB images in 0-255 shows no tissue: one colour, or glass alone."""
-    spans = np.ptp(images, axis=(1, 2)).max(axis=-1)
-    tissue = (images[..., 1] < GLASS_GREEN).mean(axis=(1, 2))
+    channels = np.ascontiguousarray(np.moveaxis(images, -1, 0)).reshape(3, len(images), -1)
+    spans = np.ptp(channels, axis=2).max(axis=0)
+    tissue = (channels[1] < GLASS_GREEN).mean(axis=1)
     return np.asarray((spans < BLANK_RANGE) | (tissue < TISSUE_SHARE))
 
 

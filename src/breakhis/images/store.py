@@ -1,5 +1,6 @@
-"""Prepared images on disk: decoded and resized once, read by every later epoch and run."""
+"""Prepared images on disk: decoded, checked and resized once, read by every later epoch and run."""
 
+import json
 import logging
 import os
 import shutil
@@ -7,7 +8,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -17,14 +18,17 @@ from numpy.typing import NDArray
 from breakhis.catalog import Catalog
 from breakhis.errors import ImageError, StorageError
 from breakhis.files import atomic_folder, cache_folder, hash_json
+from breakhis.images.checks import CHECKS_VERSION, look
 from breakhis.images.decode import DECODER_VERSION, Image
-from breakhis.images.stream import decode_stream
+from breakhis.images.stream import map_images
+from breakhis.reasons import Reason
 
 Progress = Callable[[int, int], None]
 """Called with how many are done and how many there are."""
 
 _log = logging.getLogger("breakhis")
 _FILE: Final = "images.npy"
+_CHECKS: Final = "checks.json"
 _LISTED: Final = 10
 _ABANDONED_SECONDS: Final = 3600
 
@@ -60,22 +64,26 @@ class Store:
         path: The `.npy` file that holds them.
         shape: (N, size, size, 3).
         offset: Bytes before the first pixel.
+        checks: (N,) what is wrong with each image as a picture of stained tissue.
     """
 
     path: Path
     shape: tuple[int, int, int, int]
     offset: int
+    checks: tuple[Reason | None, ...]
 
     @classmethod
     def open(cls, folder: Path) -> "Store":
         """Open what `prepare` wrote; raises StorageError where it is cut or altered."""
         try:
             images = np.load(folder / _FILE, mmap_mode="r")
+            checks = json.loads((folder / _CHECKS).read_text("utf-8"))
         except (OSError, ValueError) as error:
             raise StorageError(
                 f"prepared images in {folder}", found=str(error), fix="delete this folder and run again"
             ) from error
-        return cls(path=folder / _FILE, shape=images.shape, offset=images.offset)
+        found = tuple(Reason(check) if check else None for check in checks)
+        return cls(path=folder / _FILE, shape=images.shape, offset=images.offset, checks=found)
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -120,10 +128,10 @@ class Store:
 def prepare(
     catalog: Catalog, *, size: int, folder: Path | None = None, progress: Progress | None = None
 ) -> Store:
-    """Decode and resize every image of a catalog, by all cores, unless an earlier run has done it.
+    """Decode, check and resize every image of a catalog, by all cores, unless an earlier run has done it.
 
-    The store is keyed by the catalog's hash, each file's length and time of change, the size and the decoder,
-    and becomes visible only when whole; two processes may prepare the same one at once.
+    The store is keyed by the catalog's hash, each file's length and time of change, the size, the decoder and
+    the checks, and becomes visible only when whole; two processes may prepare the same one at once.
 
     Args:
         catalog: N images.
@@ -140,7 +148,8 @@ def prepare(
     if not target.exists():
         _remove_abandoned(target)
         with atomic_folder(target) as temporary, (temporary / _FILE).open("wb") as stream:
-            _write(stream, catalog, size, progress)
+            checks = _write(stream, catalog, size, progress)
+            (temporary / _CHECKS).write_text(json.dumps(checks), "utf-8")
             os.fsync(stream.fileno())
     return Store.open(target)
 
@@ -164,7 +173,8 @@ def prepare_readable(
 
 
 def _key(catalog: Catalog, size: int) -> str:
-    return hash_json([catalog.hash, DECODER_VERSION, size, [_stamp(path) for path in catalog.files()]])
+    versions = (DECODER_VERSION, CHECKS_VERSION)
+    return hash_json([catalog.hash, versions, size, [_stamp(path) for path in catalog.files()]])
 
 
 def _stamp(path: Path) -> tuple[int, int]:
@@ -176,21 +186,27 @@ def _stamp(path: Path) -> tuple[int, int]:
     return (status.st_size, status.st_mtime_ns)
 
 
-def _write(stream: BinaryIO, catalog: Catalog, size: int, progress: Progress | None) -> None:
-    """Write the images in order: a full disk then refuses a write, where a mapping would kill the process."""
+def _write(stream: BinaryIO, catalog: Catalog, size: int, progress: Progress | None) -> list[Reason | None]:
+    """Write the images in order, and return their checks.
+
+    A full disk then refuses a write, where a mapping would kill the process.
+    """
     total = len(catalog)
     header = {"descr": "|u1", "fortran_order": False, "shape": (total, size, size, 3)}
     np.lib.format.write_array_header_1_0(stream, header)
     problems: dict[int, ImageError] = {}
-    for row, image in enumerate(decode_stream(catalog.files(), size=size)):
-        if isinstance(image, ImageError):
-            problems[row] = image
+    checks = []
+    for row, looked in enumerate(map_images(catalog.files(), partial(look, size=size))):
+        if isinstance(looked, ImageError):
+            problems[row] = looked
         elif not problems:
-            stream.write(_contiguous(image))
+            stream.write(_contiguous(looked.square))
+            checks.append(looked.check)
         if progress:
             progress(row + 1, total)
     if problems:
         raise UnreadableImagesError.of(problems, catalog)
+    return checks
 
 
 def _contiguous(image: Image) -> memoryview:

@@ -4,32 +4,15 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
 
 from breakhis.errors import ImageError
-from breakhis.images.decode import Image, read_image, resize
+from breakhis.images.decode import Image, read_image
 
 _AHEAD_PER_WORKER: Final = 8
 
 Result = TypeVar("Result")
-
-
-def decode_stream(
-    sources: Iterable[Path | bytes], *, size: int, workers: int | None = None
-) -> Iterator[Image | ImageError]:
-    """Decode and resize images in parallel.
-
-    Args:
-        sources: Files or their contents; taken from as needed.
-        size: Side in pixels.
-        workers: Threads; by default one a core.
-
-    Yields:
-        For each source, in order, (size, size, 3) uint8 RGB, or the ImageError that it raised.
-    """
-    return map_images(sources, partial(resize, size=size), workers=workers)
 
 
 def map_images(

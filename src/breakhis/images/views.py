@@ -42,8 +42,6 @@ def mean_outputs(compute: Callable[[Images], Outputs], images: Images, *, views:
 
     Of a network that is linear before its softmax, the mean answer is the answer to the mean features.
     """
-    if views == 1:
-        return compute(images)
     found = [compute(turn(images, view)) for view in range(views)]
     features = np.mean([one.features for one in found], axis=0)
     return Outputs(mean_probabilities([one.probabilities for one in found]), features)

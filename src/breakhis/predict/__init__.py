@@ -4,7 +4,6 @@ from breakhis.predict.precision import INT8_MEMBERS, available_precisions, choos
 from breakhis.predict.predictor import (
     BATCH,
     EngineName,
-    Looked,
     Predictor,
     calibrate,
     image_files,
@@ -17,7 +16,6 @@ __all__ = [
     "BATCH",
     "INT8_MEMBERS",
     "EngineName",
-    "Looked",
     "Predictor",
     "answer_table",
     "available_precisions",

@@ -11,12 +11,13 @@ from typing import Any, Literal, Protocol, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from breakhis.abstention import Reason, check_image, judge
+from breakhis.abstention import judge
 from breakhis.bundle import SHIPPED_MODEL, Bundle
 from breakhis.catalog.names import parse_file
 from breakhis.catalog.scan import find_images
 from breakhis.engine import Engine, EngineOptions, Precision
 from breakhis.errors import BundleError, DataError, ImageError, MissingExtraError, UsageError
+from breakhis.images.checks import Looked, look
 from breakhis.images.decode import resize
 from breakhis.images.stream import map_images
 from breakhis.images.views import Outputs
@@ -39,19 +40,6 @@ class Backend(Protocol):
     def answer(self, images: Any) -> Outputs:
         """(N, size, size, 3) uint8 RGB to uncalibrated probabilities and features."""
         ...
-
-
-@dataclass(frozen=True, eq=False)
-class Looked:
-    """An image as the network takes it.
-
-    Attributes:
-        square: (size, size, 3) uint8 RGB.
-        check: What is wrong with the whole image.
-    """
-
-    square: Image
-    check: Reason | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,8 +146,7 @@ class Predictor:
 
     def look(self, image: Image) -> Looked:
         """Check a decoded image (H, W, 3) and resize it, which any number of threads may do at a time."""
-        size = self.bundle.size
-        return Looked(resize(_checked(image), size), check_image(image, size=size))
+        return look(_checked(image), size=self.bundle.size)
 
     def answer(self, names: Sequence[str], looked: Sequence[Looked]) -> Predictions:
         """Classify images that were looked at, with the patient, case and magnification of their names."""

@@ -13,8 +13,9 @@ import numpy as np
 from breakhis.catalog.names import parse_file
 from breakhis.errors import ImageError
 from breakhis.explain import Explanation, Method, explain
+from breakhis.images.checks import Looked
 from breakhis.images.decode import read_image
-from breakhis.predict import BATCH, Looked, Predictor
+from breakhis.predict import BATCH, Predictor
 from breakhis.predictions import Predictions
 from breakhis.serve.batching import Batcher
 from breakhis.serve.limits import Budget, Limits

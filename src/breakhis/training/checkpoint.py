@@ -1,12 +1,12 @@
 """Checkpoints: all that the next epoch needs, in one file that is whole or absent."""
 
 import json
+import shutil
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
@@ -36,10 +36,16 @@ class PhaseProgress:
 
 def save_checkpoint(path: Path, model: keras.Model, progress: PhaseProgress) -> None:
     """Write weights, optimizer state and progress as one atomic file."""
-    tensors = {name: np.asarray(variable) for name, variable in _variables(model).items()}
+    tensors = {name: keras.ops.convert_to_numpy(variable) for name, variable in _variables(model).items()}
     with atomic_file(path) as temporary:
         # Not save_file: it hides the operating system's refusal in an error of its own.
         temporary.write_bytes(save(tensors, metadata={"progress": json.dumps(asdict(progress))}))
+
+
+def copy_checkpoint(source: Path, target: Path) -> None:
+    """Write the same file again, which is quicker than to collect a network's weights again."""
+    with atomic_file(target) as temporary:
+        shutil.copyfile(source, temporary)
 
 
 def read_progress(path: Path) -> PhaseProgress | None:

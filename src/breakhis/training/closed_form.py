@@ -68,22 +68,60 @@ class ViewFeatures:
         fill(cache, rows, self._extract, view=partial(_shown, store, view), progress=progress)
         return cache
 
-    def mean(self, rows: IntArray) -> FloatArray:
-        """(n, D) float32: taps side by side as the head takes them, averaged over the views."""
-        return self._mean(self.read(rows))
-
     def outputs(self, rows: IntArray) -> Outputs:
         """What the network as it stands now makes of rows of the store."""
         views = self.read(rows)
-        return Outputs(self.answers_to(views), self._mean(views))
+        return Outputs(self.answers_to(views), self.mean(views))
 
     def answers_to(self, views: FloatArray) -> FloatArray:
         """(n, C) float32: answers over all views, from features (views, n, width) that were read before."""
         return mean_probabilities([np.asarray(self._head(self.layout.unpack(view))) for view in views])
 
-    def _mean(self, views: FloatArray) -> FloatArray:
+    def mean(self, views: FloatArray) -> FloatArray:
+        """(n, D) float32: taps side by side as the head takes them, means of features (views, n, width)."""
         taps = self.layout.unpack(views.mean(axis=0))
         return np.concatenate([taps[tap] for tap in tapped_layers(self.material.config.model)], axis=1)
+
+
+@dataclass(frozen=True)
+class Known:
+    """Images that a head is fitted on, their features read once.
+
+    Attributes:
+        rows: (n,) positions in the store.
+        labels: (n,).
+        cases: (n,).
+        folds: (n,) inner fold, see `inner_folds`.
+        views: (views, n, width) float32, packed taps.
+        means: (n, D) float32, what the head takes.
+    """
+
+    rows: IntArray
+    labels: IntArray
+    cases: StrArray
+    folds: IntArray
+    views: FloatArray
+    means: FloatArray
+
+    @classmethod
+    def of(cls, material: Material, features: ViewFeatures) -> "Known":
+        """The training and validation images of `material`."""
+        rows = np.sort(np.concatenate([material.targets.train, material.targets.validation]))
+        labels = material.targets.one_hot[rows].argmax(axis=1)
+        folds = inner_folds(labels, material.groups[rows], seed=material.config.seed)
+        views = features.read(rows)
+        return cls(rows, labels, material.cases[rows], folds, views, features.mean(views))
+
+    def __getitem__(self, chosen: IntArray | NDArray[np.bool_]) -> "Known":
+        """Some of them."""
+        return Known(
+            self.rows[chosen],
+            self.labels[chosen],
+            self.cases[chosen],
+            self.folds[chosen],
+            self.views[:, chosen],
+            self.means[chosen],
+        )
 
 
 def train_linear(
@@ -100,23 +138,21 @@ def train_linear(
     answers.
     """
     started = time.monotonic()
-    targets = material.targets
-    rows = np.sort(np.concatenate([targets.train, targets.validation]))
     features = ViewFeatures.of(material, listener)
-    bagged = material.config.fit.bags > 1 and np.array_equal(material.groups[rows], material.cases[rows])
-    if bagged:
-        fitted = fit_head(material, features, rows)
-        answered = _out_of_bag(material, features, rows, fitted)
+    known = Known.of(material, features)
+    fitted = fit_head(material, known)
+    if material.config.fit.bags > 1 and np.array_equal(material.groups[known.rows], known.cases):
+        held_out = _out_of_bag(material, features, known, fitted)
     else:
-        answered = _cross_fitted(material, features, rows)
-        fitted = fit_head(material, features, rows)
+        held_out = _cross_fitted(material, features, known)
     _set_layers(material.network, fitted)
-    held_out = _held_out(material, features, rows, answered)
-    own = features.outputs(rows).probabilities
-    whole = {"": (rows, own), "val_": (held_out.rows, held_out.probabilities)}
+    measured = {
+        "": (known.rows, features.answers_to(known.views)),
+        "val_": (held_out.rows, held_out.probabilities),
+    }
     row: dict[str, Any] = {"epoch": 1, "phase": "closed form", "learning_rate": 0.0}
-    for prefix, (measured, probabilities) in whole.items():
-        truth = targets.one_hot[measured]
+    for prefix, (rows, probabilities) in measured.items():
+        truth = material.targets.one_hot[rows]
         losses = -np.log(np.maximum((probabilities * truth).sum(axis=1), np.finfo(np.float32).tiny))
         row[f"{prefix}loss"] = float(losses.mean())
         row[f"{prefix}accuracy"] = float((probabilities.argmax(axis=1) == truth.argmax(axis=1)).mean())
@@ -140,18 +176,17 @@ class FittedBag:
     layers: dict[str, Affine]
 
 
-def fit_head(material: Material, features: ViewFeatures, rows: IntArray) -> list[FittedBag]:
-    """Set the network's linear layers to the optimum on `rows` of the store, or to the mean of its bags."""
+def fit_head(material: Material, known: Known) -> list[FittedBag]:
+    """Set the network's linear layers to the optimum on `known`, or to the mean of its bags."""
     config = material.config
-    labels, cases = material.targets.one_hot[rows].argmax(axis=1), material.cases[rows]
-    raw = features.mean(rows).astype(np.float64)
+    raw = known.means.astype(np.float64)
     with threadpool_limits(1):  # small matrices: threads would cost more than they give, and the same bits
         fitted = [
             FittedBag(
-                frozenset(cases[part].tolist()),
-                _fit_layers(material, raw[part], labels=labels[part], cases=cases[part]),
+                frozenset(known.cases[part].tolist()),
+                _fit_layers(material, raw[part], labels=known.labels[part], cases=known.cases[part]),
             )
-            for part in bags(labels, cases, config.fit, seed=config.seed)
+            for part in bags(known.labels, known.cases, config.fit, seed=config.seed)
         ]
     _set_layers(material.network, fitted)
     return fitted
@@ -186,58 +221,48 @@ def _fit_layers(
     return {layer: affine.after(scale) for layer, affine in layers.items()}
 
 
-def _out_of_bag(
-    material: Material, features: ViewFeatures, rows: IntArray, fitted: list[FittedBag]
-) -> tuple[IntArray, FloatArray]:
-    """Rows, and answers for each case of `rows` by the mean of the bags without it.
+def _out_of_bag(material: Material, features: ViewFeatures, known: Known, fitted: list[FittedBag]) -> HeldOut:
+    """Answers for each case by the mean of the bags without it.
 
     Source: Breiman, "Bagging Predictors", Machine Learning 24, 1996.
 
     A case that is in every bag, being the only one of its class, is left out.
     """
-    cases, views = material.cases[rows], features.read(rows)
-    answers = np.zeros((len(rows), material.targets.one_hot.shape[1]), dtype=np.float32)
-    answered = np.zeros(len(rows), dtype=bool)
-    for case in np.unique(cases).tolist():
+    answers = np.zeros((len(known.rows), material.targets.one_hot.shape[1]), dtype=np.float32)
+    answered = np.zeros(len(known.rows), dtype=bool)
+    for case in np.unique(known.cases).tolist():
         without = [bag for bag in fitted if case not in bag.cases]
         if without:
+            own = known.cases == case
             _set_layers(material.network, without)
-            answers[cases == case] = features.answers_to(views[:, cases == case])
-            answered |= cases == case
-    return rows[answered], answers[answered]
+            answers[own] = features.answers_to(known.views[:, own])
+            answered |= own
+    return _held_out(known, np.flatnonzero(answered), answers[answered])
 
 
-def _cross_fitted(material: Material, features: ViewFeatures, rows: IntArray) -> tuple[IntArray, FloatArray]:
-    """Rows, and answers for `rows` by heads fitted without their group.
+def _cross_fitted(material: Material, features: ViewFeatures, known: Known) -> HeldOut:
+    """Answers for each inner fold by a head fitted on the others.
 
-    An image whose class no other group of `rows` holds is left out: its fold cannot know the class.
+    An image whose class no other group holds is left out: its fold cannot know the class.
     """
-    labels = material.targets.one_hot[rows].argmax(axis=1)
-    folds = inner_folds(labels, material.groups[rows], seed=material.config.seed)
     kept, answers = [], []
-    for fold in np.unique(folds):
-        inside, outside = folds != fold, folds == fold
-        fit_head(material, features, rows[inside])
-        known = rows[outside & np.isin(labels, labels[inside])]
-        kept.append(known)
-        answers.append(features.outputs(known).probabilities)
-    return np.concatenate(kept), np.concatenate(answers)
+    for fold in np.unique(known.folds):
+        inside = known.folds != fold
+        fit_head(material, known[inside])
+        asked = np.flatnonzero(~inside & np.isin(known.labels, known.labels[inside]))
+        kept.append(asked)
+        answers.append(features.answers_to(known.views[:, asked]))
+    return _held_out(known, np.concatenate(kept), np.concatenate(answers))
 
 
-def _held_out(
-    material: Material, features: ViewFeatures, rows: IntArray, answered: tuple[IntArray, FloatArray]
-) -> HeldOut:
-    """Held-out answers to some of `rows`, each with its distance to the cases of the other inner folds."""
-    kept, probabilities = answered
-    means, cases = features.mean(rows), material.cases[rows]
-    labels = material.targets.one_hot[rows].argmax(axis=1)
-    folds = inner_folds(labels, material.groups[rows], seed=material.config.seed)
-    distances = np.zeros(len(rows))
-    for fold in np.unique(folds):
-        inside = folds == fold
+def _held_out(known: Known, answered: IntArray, probabilities: FloatArray) -> HeldOut:
+    """Answers to some of `known`, each with its distance to the cases of the other inner folds."""
+    means, cases = known.means, known.cases
+    distances = np.zeros(len(known.rows))
+    for fold in np.unique(known.folds):
+        inside = known.folds == fold
         distances[inside] = CaseSpace.fit(means[~inside], cases[~inside]).distances(means[inside])
-    chosen = np.searchsorted(rows, kept)
-    return HeldOut(kept, probabilities, distances[chosen], CaseSpace.fit(means, cases))
+    return HeldOut(known.rows[answered], probabilities, distances[answered], CaseSpace.fit(means, cases))
 
 
 def inner_folds(labels: IntArray, groups: StrArray, *, seed: int) -> IntArray:

@@ -58,7 +58,7 @@ def fit_network(job: Job, run: Run, listener: Listener) -> Trained:
     config = job.config
     untrained = job.untrained or Untrained(config, job.catalog.taxonomy)
     untrained.reset()
-    material = Material(untrained, job.store, _targets(job), job.catalog.cases, _groups(job), config)
+    material = Material(untrained, job.store, _targets(job), job.catalog.cases, _groups(job))
     context = LoopContext(
         fit=config.fit,
         seed=config.seed,
@@ -96,9 +96,7 @@ def fit_everything(
         )
     one_hot = np.eye(len(catalog.taxonomy), dtype=np.float32)[catalog.labels]
     targets = Targets(one_hot, np.ones(len(catalog), dtype=np.float32), rows, rows[:0])
-    material = Material(
-        Untrained(config, catalog.taxonomy), store, targets, catalog.cases, catalog.cases, config
-    )
+    material = Material(Untrained(config, catalog.taxonomy), store, targets, catalog.cases, catalog.cases)
     return train_linear(material, listener)
 
 
@@ -115,7 +113,7 @@ def backbone_features(
     everything = np.arange(len(catalog), dtype=np.int64)
     nothing = np.zeros((len(catalog), 0), dtype=np.float32)
     targets = Targets(nothing, np.ones(len(catalog), dtype=np.float32), everything[:0], everything)
-    material = Material(untrained, store, targets, catalog.cases, catalog.cases, untrained.config)
+    material = Material(untrained, store, targets, catalog.cases, catalog.cases)
     return tap_features(material, listener)
 
 

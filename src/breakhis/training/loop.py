@@ -18,7 +18,13 @@ from breakhis.catalog.table import IntArray
 from breakhis.config import FitConfig
 from breakhis.errors import RunError
 from breakhis.metrics import apply_temperature, fit_temperature
-from breakhis.training.checkpoint import PhaseProgress, read_progress, restore_checkpoint, save_checkpoint
+from breakhis.training.checkpoint import (
+    PhaseProgress,
+    copy_checkpoint,
+    read_progress,
+    restore_checkpoint,
+    save_checkpoint,
+)
 from breakhis.training.schedule import ScheduleState, next_state
 
 Batch = tuple[Any, Any, Any]
@@ -117,7 +123,12 @@ def run_phase(phase: Phase, context: LoopContext, *, before: PhaseProgress | Non
     progress = _begin(phase, context, before)
     while not progress.done:
         progress = _run_epoch(phase, context, progress)
-        save_checkpoint(context.last(phase.name), phase.model, progress)
+        best, last = context.best(phase.name), context.last(phase.name)
+        if progress.schedule.best_epoch == len(progress.rows):
+            save_checkpoint(best, phase.model, progress)  # first: what the last one says must be there
+            copy_checkpoint(best, last)
+        else:
+            save_checkpoint(last, phase.model, progress)
         context.on_history(progress.rows)
     if progress.schedule.best_epoch < 0:
         raise RunError(
@@ -137,11 +148,11 @@ def _begin(phase: Phase, context: LoopContext, before: PhaseProgress | None) -> 
         restore_checkpoint(last, phase.model)
         context.on_history(saved.rows)
         return saved
-    schedule = ScheduleState()
-    if before is not None:
-        schedule = ScheduleState(best=before.schedule.best, best_epoch=before.schedule.best_epoch)
-    progress = PhaseProgress(phase.name, schedule=schedule, rows=before.rows if before else ())
-    save_checkpoint(context.best(phase.name), phase.model, progress)
+    if before is None:
+        return PhaseProgress(phase.name)
+    schedule = ScheduleState(best=before.schedule.best, best_epoch=before.schedule.best_epoch)
+    progress = PhaseProgress(phase.name, schedule=schedule, rows=before.rows)
+    save_checkpoint(context.best(phase.name), phase.model, progress)  # kept if no epoch is better
     return progress
 
 
@@ -166,16 +177,13 @@ def _run_epoch(phase: Phase, context: LoopContext, progress: PhaseProgress) -> P
     context.listener.epoch_done(row, epochs=phase.epochs)
     if decision.reduce:
         model.optimizer.learning_rate.assign(rate * context.fit.plateau_factor)
-    after = PhaseProgress(
+    return PhaseProgress(
         phase=phase.name,
         epoch=epoch + 1,
         done=decision.stop or epoch + 1 >= phase.epochs,
         schedule=schedule,
         rows=(*progress.rows, row),
     )
-    if decision.keep:
-        save_checkpoint(context.best(phase.name), model, after)
-    return after
 
 
 def _reseed(model: keras.Model, seed: int, epoch: int) -> None:

@@ -27,7 +27,6 @@ class Material:
         targets: Answers, weights and rows.
         cases: (N,) case of each image.
         groups: (N,) what the split keeps together.
-        config: The whole configuration.
     """
 
     untrained: Untrained
@@ -35,7 +34,11 @@ class Material:
     targets: Targets
     cases: StrArray
     groups: StrArray
-    config: TrainConfig
+
+    @property
+    def config(self) -> TrainConfig:
+        """The whole configuration."""
+        return self.untrained.config
 
     @property
     def network(self) -> keras.Model:

@@ -15,11 +15,10 @@ _MIN_LEARNING_RATE = 1e-7
 
 @dataclass(frozen=True)
 class Decision:
-    """What follows from one epoch's validation loss."""
+    """What follows from an epoch that is not the best one."""
 
-    keep: bool
-    reduce: bool
-    stop: bool
+    reduce: bool = False
+    stop: bool = False
 
 
 @dataclass(frozen=True)
@@ -40,10 +39,10 @@ def next_state(
     A loss that is not a number never counts as an improvement.
     """
     if loss < state.best - _MIN_DELTA:
-        return ScheduleState(best=loss, best_epoch=epoch), Decision(keep=True, reduce=False, stop=False)
+        return ScheduleState(best=loss, best_epoch=epoch), Decision()
     waited = replace(state, since_best=state.since_best + 1, since_drop=state.since_drop + 1)
     reduce = waited.since_drop >= fit.plateau_patience and learning_rate > _MIN_LEARNING_RATE
     if reduce:
         waited = replace(waited, since_drop=0)
     stop = waited.since_best >= fit.early_stopping_patience
-    return waited, Decision(keep=False, reduce=reduce and not stop, stop=stop)
+    return waited, Decision(reduce=reduce and not stop, stop=stop)

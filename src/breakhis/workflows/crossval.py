@@ -2,13 +2,10 @@
 
 import shutil
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from breakhis.abstention import Reason
-from breakhis.catalog.table import IntArray
 from breakhis.config import TrainConfig
 from breakhis.evaluate import Evaluation, evaluate
 from breakhis.files import hash_json, require_own, write_json
@@ -63,7 +60,7 @@ def cross_validate(
         listener.say(f"fold {fold + 1} of {split.folds}, split by {split.unit}")
         one = split.one_fold(fold, prepared.catalog)
         job = Job(prepared.catalog, prepared.store, one, config, untrained)
-        part, facts = _run_fold(job, folder / f"fold-{fold + 1}", listener, checks=prepared.checks)
+        part, facts = _run_fold(job, folder / f"fold-{fold + 1}", listener)
         parts.append(part)
         folds.append({"fold": fold + 1, **facts})
     predictions = Predictions.concatenate(parts)
@@ -95,9 +92,7 @@ def save_crossval(
     write_json(folder / "crossval.json", value)
 
 
-def _run_fold(
-    job: Job, folder: Path, listener: Listener, *, checks: Callable[[IntArray], list[Reason | None]]
-) -> tuple[Predictions, dict[str, Any]]:
+def _run_fold(job: Job, folder: Path, listener: Listener) -> tuple[Predictions, dict[str, Any]]:
     key = hash_json([job.catalog.hash, job.split.hash])
     known = Run(folder)
     if known.status().get("state") == "finished":
@@ -106,7 +101,7 @@ def _run_fold(
     started = time.monotonic()
     run = Run.start(folder, job.config, data_hash=key, resume=known.status().get("state") == "started")
     with run.abandoned_unbegun():
-        learned = learn(job, run, listener, checks=checks)
+        learned = learn(job, run, listener)
     facts = {
         "images": len(learned.test),
         "cases": len(set(learned.test.cases.tolist())),

@@ -1,12 +1,11 @@
 """Train, calibrate and answer the test set: the steps that one run and every fold share."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from breakhis.abstention import Reason, Rule, judge
+from breakhis.abstention import Rule, judge
 from breakhis.catalog import Catalog
 from breakhis.catalog.table import IntArray
 from breakhis.config import TrainConfig
@@ -49,13 +48,11 @@ class Learned:
     test: Predictions
 
 
-def learn(
-    job: Job, run: Run, listener: Listener, *, checks: Callable[[IntArray], list[Reason | None]]
-) -> Learned:
+def learn(job: Job, run: Run, listener: Listener) -> Learned:
     """Fit on the training images, let held-out images choose epoch, temperature and thresholds, then test.
 
     Nothing of the test images is read before the last step. Answers are computed in float32, as a bundle's
-    are. `checks` tells what is wrong with images of the catalog.
+    are.
     """
     trained = fit_network(job, run, listener)
     weights = get_weights(trained.network)
@@ -64,7 +61,8 @@ def learn(
     report = listener.stage(f"answering {len(test)} test images")
     outputs = trained.answer(test)
     answers = _calibrated(job.catalog, test, outputs.probabilities, temperature=settled.temperature)
-    judged = judge(answers, outputs.features, checks=checks(test), rule=settled.rule)
+    checks = [job.store.checks[row] for row in test.tolist()]
+    judged = judge(answers, outputs.features, checks=checks, rule=settled.rule)
     report(len(test), len(test))
     return Learned(trained, weights, settled, judged)
 

@@ -1,12 +1,10 @@
 """From what a user names to a job: scan, split, prepared images."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
-from breakhis.abstention import Reason, check_files
 from breakhis.catalog import Catalog
 from breakhis.catalog.scan import scan
-from breakhis.catalog.table import IntArray
 from breakhis.config import ImageConfig
 from breakhis.images.store import Store, prepare_readable
 from breakhis.training.loop import Listener
@@ -33,14 +31,6 @@ class Prepared:
 
     catalog: Catalog
     store: Store
-    _checks: dict[int, Reason | None] = field(default_factory=dict, repr=False)
-
-    def checks(self, rows: IntArray) -> list[Reason | None]:
-        """What is wrong with some images as pictures of H&E tissue, looked at in full once."""
-        new = [row for row in rows.tolist() if row not in self._checks]
-        files = [self.catalog.file(row) for row in new]
-        self._checks.update(zip(new, check_files(files, size=self.store.size), strict=True))
-        return [self._checks[row] for row in rows.tolist()]
 
 
 def prepare_source(source: Source, images: ImageConfig, listener: Listener) -> Prepared:

@@ -40,7 +40,7 @@ def train(
         split.save(run.split_file)
         for warning in split.warnings:
             listener.say(f"warning: {warning}")
-        learned = learn(job, run, listener, checks=prepared.checks)
+        learned = learn(job, run, listener)
     evaluation = evaluate(
         learned.test,
         unit=split.unit,

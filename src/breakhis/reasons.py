@@ -31,14 +31,3 @@ def undecided(probabilities: NDArray[np.floating], codes: Sequence[str]) -> str:
     """
     first, second = np.argsort(-probabilities, kind="stable")[:2]
     return f"{Reason.UNDECIDED} {codes[first]} and {codes[second]}"
-
-
-def kind_of(reason: str) -> Reason | None:
-    """The member that a reason of an answer belongs to; None for an image that was answered.
-
-    Raises:
-        ValueError: No such reason.
-    """
-    if not reason:
-        return None
-    return Reason.UNDECIDED if reason.startswith(Reason.UNDECIDED) else Reason(reason)

@@ -9,20 +9,16 @@ Stain is judged in the hue-saturation-density space of optical density: van der 
 green most, which brown (DAB), grey, skin, sky and grass do not.
 """
 
-from collections.abc import Iterable
-from functools import partial
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Final
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from breakhis.abstention.reasons import Reason
-from breakhis.errors import ImageError
 from breakhis.images.decode import Image, resize
 from breakhis.images.stain import GLASS_GREEN, is_blank
-from breakhis.images.stream import map_images
+from breakhis.reasons import Reason
 
 MIN_SHARE: Final = 0.5
 """Shorter side over the side of the network's input: below it, detail is missing that the network learnt
@@ -59,6 +55,9 @@ MIN_SHARPNESS: Final = 0.9
 frequency, which does not depend on contrast. Real images 1.15 and more; Pertuz et al., Pattern Recognition
 46(5), 2013, compare such measures of focus."""
 
+CHECKS_VERSION: Final = 1
+"""Raised whenever the same image would get another check: prepared stores keep them."""
+
 _ROUNDING: Final = 5.0
 """Variance of the Laplacian of noise with a deviation of half a grey level: rounding is no detail, but in a
 badly blurred image it is all that varies from pixel to pixel."""
@@ -67,20 +66,35 @@ _DENSITY: Final = -np.log(np.maximum(np.arange(256), 1) / 255).astype(np.float32
 """Optical density of every intensity."""
 
 
-def check_image(image: Image, *, size: int = SIZE) -> Reason | None:
-    """What is wrong with an image as a picture of stained tissue.
+@dataclass(frozen=True, eq=False)
+class Looked:
+    """An image as the network takes it.
+
+    Attributes:
+        square: (size, size, 3) uint8 RGB.
+        check: What is wrong with the whole image as a picture of stained tissue: `TOO_SMALL`, `BLANK`,
+            `NOT_HE` or `BLURRED`, the first that holds; None where nothing is wrong.
+    """
+
+    square: Image
+    check: Reason | None
+
+
+def look(image: Image, *, size: int = SIZE) -> Looked:
+    """Resize and check an image.
 
     Args:
         image: (H, W, 3) uint8 RGB at its own size.
         size: Side in pixels of the network's input.
-
-    Returns:
-        `TOO_SMALL`, `BLANK`, `NOT_HE` or `BLURRED`, the first that holds; None where nothing is wrong.
     """
-    shorter = min(image.shape[:2])
+    square, shorter = resize(image, size), min(image.shape[:2])
     if shorter < MIN_SHARE * size:
-        return Reason.TOO_SMALL
-    square = resize(image, min(shorter, SIZE))
+        return Looked(square, Reason.TOO_SMALL)
+    side = min(shorter, SIZE)
+    return Looked(square, _check(square if size == side else resize(image, side)))
+
+
+def _check(square: Image) -> Reason | None:
     half = resize(square, max(len(square) // 2, 1))
     if _is_blank(half):
         return Reason.BLANK
@@ -89,23 +103,13 @@ def check_image(image: Image, *, size: int = SIZE) -> Reason | None:
     return Reason.BLURRED if sharpness(square) < MIN_SHARPNESS else None
 
 
-def check_files(files: Iterable[Path], *, size: int) -> list[Reason | None]:
-    """`check_image` of files, decoded by all cores; raises the ImageError of the first that is no image."""
-    found: list[Reason | None] = []
-    for check in map_images(files, partial(check_image, size=size)):
-        if isinstance(check, ImageError):
-            raise check
-        found.append(check)
-    return found
-
-
 def sharpness(image: Image) -> float:
     """Variance of the Laplacian over the mean square of the gradient, of (H, W, 3) uint8; 0 if flat."""
     grey = _brightness(image)
     across, down = grey[1:-1, 2:] - grey[1:-1, :-2], grey[2:, 1:-1] - grey[:-2, 1:-1]
-    mean_square = float((across**2 + down**2).mean()) / 4
-    laplacian = cv2.Laplacian(grey, cv2.CV_32F, ksize=1)
-    detail = max(float(laplacian.var()) - _ROUNDING, 0.0)
+    mean_square = float(np.vdot(across, across) + np.vdot(down, down)) / (4 * max(across.size, 1))
+    deviation = float(cv2.meanStdDev(cv2.Laplacian(grey, cv2.CV_32F, ksize=1))[1].item())
+    detail = max(deviation**2 - _ROUNDING, 0.0)
     return detail / mean_square if mean_square > 0 else 0.0
 
 
@@ -115,7 +119,7 @@ def _is_blank(half: Image) -> bool:
 
 
 def _is_haematoxylin_and_eosin(half: Image) -> bool:
-    channels = [np.ascontiguousarray(half[..., channel]).ravel() for channel in range(3)]
+    channels = np.ascontiguousarray(np.moveaxis(half, -1, 0)).reshape(3, -1)
     if (np.maximum.reduce(channels) < DARK).mean() > MAX_DARK:
         return False
     tissue = channels[1] < GLASS_GREEN
@@ -130,8 +134,10 @@ def _is_stained(across: NDArray[np.float32], up: NDArray[np.float32], density: f
     total = float(lengths.sum())
     if total < MIN_SATURATION * density:
         return False
-    hue = np.degrees(np.arctan2(up, across))
-    stained = float(lengths[(hue > STAIN_HUES[0]) & (hue < STAIN_HUES[1])].sum())
+    first, last = np.radians(STAIN_HUES).astype(np.float32)
+    behind = up * np.cos(first) > across * np.sin(first)
+    before = up * np.cos(last) < across * np.sin(last)
+    stained = float(lengths[behind & before].sum())
     coherence = float(np.hypot(across.sum(), up.sum())) / total
     return stained >= MIN_STAINED * total and coherence >= MIN_COHERENCE
 
