@@ -33,8 +33,8 @@ MEASURES: dict[str, Callable[[Subject], Found]] = {
 """Every measure in the order of running; its docstring stands on the page."""
 
 
-def run_benchmarks(options: BenchOptions, *, only: Sequence[str] = (), say: Say) -> Report:
-    """Run all measures, or some.
+def run_benchmarks(options: BenchOptions, *, only: Sequence[str] = (), say: Say) -> Iterator[Report]:
+    """Run all measures, or some, and yield all that was measured so far after each.
 
     Nothing that an earlier run cached is used, and nothing is left behind.
 
@@ -53,12 +53,17 @@ def run_benchmarks(options: BenchOptions, *, only: Sequence[str] = (), say: Say)
             f"measures out of {', '.join(MEASURES)}", found=", ".join(unknown), fix="name some of these"
         )
     machine = machine_facts()
-    with tempfile.TemporaryDirectory(prefix="breakhis-bench-") as name, _own_cache(Path(name) / "cache"):
-        catalog, images = _images(options, Path(name), say)
-        subject = Subject(options, catalog, Path(name), say)
+    with (
+        tempfile.TemporaryDirectory(prefix="breakhis-bench-") as scratch,
+        _own_cache(Path(scratch) / "cache"),
+    ):
+        catalog, images = _images(options, Path(scratch), say)
+        subject = Subject(options, catalog, Path(scratch), say)
         chosen = [name for name in MEASURES if not only or name in only]
-        measured = tuple(_measure(name, subject) for name in chosen)
-    return Report(machine, images, options.quick, measured)
+        measured: tuple[Measured, ...] = ()
+        for name in chosen:
+            measured = (*measured, _measure(name, subject))
+            yield Report(machine, images, options.quick, measured)
 
 
 def _measure(name: str, subject: Subject) -> Measured:

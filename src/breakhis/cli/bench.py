@@ -44,7 +44,7 @@ def command(out: Path | None, *, only: tuple[str, ...], as_json: bool, **options
         raise MissingExtraError(
             "the training extra for the benchmarks", found=str(error), fix="pip install 'breakhis[train]'"
         ) from error
-    report = run_benchmarks(BenchOptions(**options), only=only, say=note)  # type: ignore[arg-type]
-    if out is not None:
-        write_text(out, report.page())
+    for report in run_benchmarks(BenchOptions(**options), only=only, say=note):  # type: ignore[arg-type]
+        if out is not None:  # after each measure: a later one may fail after half an hour
+            write_text(out, report.page())
     emit(report.to_json(), report.page(), as_json=as_json)
