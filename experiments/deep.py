@@ -84,7 +84,7 @@ class Trainer:
         self.optimizer = keras.optimizers.Adam(deep.rate)
         self.optimizer.build(self.variables)
         self._all = [*self.variables, *self.optimizer.variables]
-        self._first = [np.array(variable) for variable in self._all]
+        self._first = [keras.ops.convert_to_numpy(variable) for variable in self._all]
 
     def reset(self) -> None:
         """Undo all training."""
@@ -117,7 +117,8 @@ class Trainer:
         self._apply(tape, loss)
 
     def _apply(self, tape: tf.GradientTape, loss: tf.Tensor) -> None:
-        gradients = tape.gradient(loss, self.variables, unconnected_gradients="zero")
+        sources = [variable.value for variable in self.variables]
+        gradients = tape.gradient(loss, sources, unconnected_gradients=tf.UnconnectedGradients.ZERO)
         self.optimizer.apply_gradients(zip(gradients, self.variables, strict=True))
 
     def features(self, seen: Floats) -> Floats:
@@ -221,7 +222,8 @@ def _views(start: str, train: bytes) -> list[Floats]:
 
 def _trunk(start: str) -> keras.Model:
     if start == "c3":
-        return keras.Sequential([keras.Input((512,)), keras.layers.Dense(_HIDDEN, "relu")])
+        pooled = keras.Input((512,))
+        return keras.Model(pooled, keras.layers.Dense(_HIDDEN, "relu")(pooled))
     network = build_network(ModelConfig(head="plain"), size=SIZE, classes=CLASSES)
     load_backbone(network, str(SHARED / "weights" / "densenet121_imagenet_notop.weights.h5"))
     (pooled,) = pooled_taps(network).values()

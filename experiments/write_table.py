@@ -30,7 +30,10 @@ HEADINGS = {
     "views": "Views, scales, stain",
     "other-features": "Other features",
     "screen-1view": "First screen, on one view",
-    "finetune": "Fine-tuning",
+    "distilled": "Many models distilled into one",
+    "adversarial": "Against the case: its gradient reversed",
+    "warm-up": "Warm-up without labels",
+    "finetune": "Fine-tuning from cached cuts",
     "pooled-cases": "Another task: all images of a case answered together",
     "learning-curve": "Learning curve",
 }
