@@ -14,7 +14,8 @@ def prepare_device(config: TrainConfig) -> None:
 
     `frozen` and `linear` only fit dense layers, whose operations have deterministic versions for any number
     of threads. The convolutions of the other strategies need one thread as well, at about 1.7 times the time,
-    so they are deterministic only where the configuration asks for it.
+    so they are deterministic only where the configuration asks for it. TensorFlow's rewriting of graphs is
+    off then: what it adds up first differs between processes, by a rounding error in the first gradient.
 
     Raises:
         UsageError: One thread is needed but TensorFlow already runs with more in this process.
@@ -22,6 +23,7 @@ def prepare_device(config: TrainConfig) -> None:
     keras.utils.set_random_seed(config.seed)
     if config.deterministic:
         _use_one_thread()
+        tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
     if config.deterministic or config.fit.strategy in ("frozen", "linear"):
         tf.config.experimental.enable_op_determinism()
     keras.config.set_dtype_policy(choose_precision(config))
