@@ -314,11 +314,22 @@ def test_tells_the_model_its_health_and_its_numbers(client: httpx.Client, predic
     assert 'breakhis_images_total{outcome="unreadable"}' in metrics
 
 
+def logged(caplog: pytest.LogCaptureFixture, count: int) -> list[str]:
+    """The service's lines, once there are `count`: a request is logged after its answer has been sent."""
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        records = [record for record in caplog.records if record.name == "breakhis.serve"]
+        if len(records) >= count:
+            break
+        time.sleep(0.01)
+    return [JsonLines().format(record) for record in records]
+
+
 def test_logs_are_json_without_names(client: httpx.Client, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO, logger="breakhis.serve"):
         response = client.post("/v1/predict", files=upload(picture(0), names=("Jane Doe.png",)))
         client.get("/Jane%20Doe")
-    lines = [JsonLines().format(record) for record in caplog.records if record.name == "breakhis.serve"]
+        lines = logged(caplog, 2)
     told = [json.loads(line) for line in lines]
     assert [line["route"] for line in told] == ["/v1/predict", "unknown"]
     assert told[0]["id"] == response.headers["x-request-id"]
@@ -335,12 +346,13 @@ def test_an_unforeseen_error_is_answered_like_any_other_and_logged(
     monkeypatch.setattr(Service, "answers", fail)
     with caplog.at_level(logging.INFO, logger="breakhis.serve"):
         response = client.post("/v1/predict", files=upload(picture(0), names=("Jane Doe.png",)))
+        lines = logged(caplog, 2)
     assert response.status_code == 500
     assert response.headers["cache-control"] == "no-store"
     assert problem(response)["found"] == "an error in the service"
-    lines = [JsonLines().format(record) for record in caplog.records]
-    assert "Jane" not in response.text + "".join(lines)
-    error, request = (json.loads(line) for line in lines if "breakhis.serve" in line)
+    everything = [JsonLines().format(record) for record in caplog.records]
+    assert "Jane" not in response.text + "".join(everything)
+    error, request = (json.loads(line) for line in lines)
     assert error["id"] == request["id"] == response.headers["x-request-id"]
     assert (error["level"], error["error"], request["status"]) == ("error", "RuntimeError", 500)
     assert error["traceback"].rstrip().splitlines()[-2].endswith("in fail")
