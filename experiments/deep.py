@@ -20,7 +20,7 @@ from breakhis.model.weights import load_backbone
 from experiments.data import CUT_VIEWS, SHARED, SIZE, TURNS, Floats, Ints, cut_file, features, load
 from experiments.heads import CLASSES, Array, Samples, fit, weights
 from experiments.protocol import Fit, out_of_fold, record, recorded, run
-from experiments.recipe import Expert, Recipe, answer, bags, rotated, seen_by
+from experiments.recipe import Expert, Recipe, answer, bags, seen_by
 from experiments.tried import HIERARCHY, LDA, SHIPPED, SOFTMAX
 
 _BATCH = 64
@@ -151,9 +151,8 @@ def of_deep(deep: Deep) -> Fit:
                 made.match(*(_shown(views, which, rows) for which in (first, second)))
         if deep.linear:
             table = np.mean([made.features(views[turn]) for turn in range(len(TURNS))], axis=0)
-            return _shipped_head(table, train, test)
-        labels = load().labels.astype(np.int32)
-        cases = np.unique(load().cases, return_inverse=True)[1].astype(np.int32)
+            return answer(SHIPPED.recipe, train, test, given=table.astype(np.float64))
+        labels, cases = load().labels, np.unique(load().cases, return_inverse=True)[1]
         own = np.zeros(len(labels), np.float32)
         own[train] = np.minimum(weights(labels[train], cases[train], power=0.0), _LARGEST_WEIGHT)
         for _ in range(deep.epochs):
@@ -161,10 +160,7 @@ def of_deep(deep: Deep) -> Fit:
                 which = rng.integers(len(views), size=len(rows))
                 made.step(
                     _shown(views, which, rows),
-                    *(
-                        tf.constant(column[rows])
-                        for column in (labels.astype(np.int32), cases.astype(np.int32), own)
-                    ),
+                    *(tf.constant(column[rows]) for column in (labels, cases, own)),
                 )
         parts = [
             log_softmax(np.asarray(made.answer(made.features(views[turn][test]))), axis=1)
@@ -173,21 +169,6 @@ def of_deep(deep: Deep) -> Fit:
         return np.asarray(log_softmax(np.mean(parts, axis=0), axis=1))
 
     return train_and_answer
-
-
-def _shipped_head(table: Floats, train: Ints, test: Ints) -> Array:
-    """The shipped recipe on features (N, d) of its own."""
-    labels, scores = load().labels, []
-    cases = np.unique(load().cases, return_inverse=True)[1].astype(np.int64)
-    magnifications = load().catalog.magnifications
-    for rows in bags(train, SHIPPED.recipe.bags, SHIPPED.recipe.bagged):
-        whole = table.astype(np.float64)
-        seen, everything, deviations = rotated(whole, [whole[rows]], rows)
-        scale = 1 / deviations[: SOFTMAX.components]
-        own = weights(labels[rows], cases[rows], power=SOFTMAX.power)
-        samples = Samples(seen[:, : len(scale)] * scale, labels[rows], cases[rows], magnifications[rows], own)
-        scores.append(fit(samples, SOFTMAX.head)(everything[test][:, : len(scale)] * scale))
-    return np.asarray(log_softmax(np.mean(scores, axis=0), axis=1))
 
 
 def _batches(rows: Ints, rng: np.random.Generator) -> Iterator[Ints]:

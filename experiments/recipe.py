@@ -61,11 +61,18 @@ class Recipe:
     top: Expert | None = None
 
 
-def answer(recipe: Recipe, train: Ints, test: Ints) -> Array:
-    """(len(test), C) log-probabilities of a recipe fitted on the rows `train`."""
+def answer(recipe: Recipe, train: Ints, test: Ints, *, given: Array | None = None) -> Array:
+    """(len(test), C) log-probabilities of a recipe fitted on the rows `train`.
+
+    Args:
+        recipe: What to fit.
+        train: Rows to learn from.
+        test: Rows to answer.
+        given: (N, d) features that stand in for the taps of all experts.
+    """
     shares = recipe.shares or (1.0,) * len(recipe.experts)
     parts = [
-        share * _expert(expert, rows, test)
+        share * _expert(expert, rows, test, given)
         for rows in bags(train, recipe.bags, recipe.bagged)
         for share, expert in zip(shares, recipe.experts, strict=True)
     ]
@@ -76,7 +83,7 @@ def answer(recipe: Recipe, train: Ints, test: Ints) -> Array:
         counts = np.bincount(pairs.astype(np.int64), minlength=scores.shape[1])
         scores = scores + recipe.tilt * np.log(np.maximum(counts, 0.5) / counts.sum())
     scores = np.asarray(log_softmax(scores, axis=1))
-    return np.asarray(regrouped(scores, _expert(recipe.top, train, test))) if recipe.top else scores
+    return np.asarray(regrouped(scores, _expert(recipe.top, train, test, given))) if recipe.top else scores
 
 
 def regrouped(scores: Any, top: Any) -> Any:
@@ -118,18 +125,21 @@ def table(expert: Expert, views: tuple[str, ...], train: Ints) -> Array:
     return np.concatenate(parts, axis=1).astype(np.float64)
 
 
-def _expert(expert: Expert, train: Ints, test: Ints) -> Array:
-    samples, asked = seen_by(expert, train, test)
+def _expert(expert: Expert, train: Ints, test: Ints, given: Array | None) -> Array:
+    samples, asked = seen_by(expert, train, test, given)
     return fit(samples, expert.head)(asked)
 
 
-def seen_by(expert: Expert, train: Ints, test: Ints) -> tuple[Samples, Array]:
+def seen_by(expert: Expert, train: Ints, test: Ints, given: Array | None = None) -> tuple[Samples, Array]:
     """What an expert is fitted on, and the features (len(test), d) that it then answers."""
     data = load()
     cases = np.unique(data.cases, return_inverse=True)[1].astype(np.int64)
     rows = np.tile(train, 1 + len(expert.samples))
     key = Expert(expert.taps, expert.pooling, expert.views, expert.samples)
-    seen, whole, deviations = _rotated(key, train.tobytes())
+    if given is None:
+        seen, whole, deviations = _rotated(key, train.tobytes())
+    else:
+        seen, whole, deviations = _of_components(given, [given[train]], train)
     if expert.components is None:
         scale = np.full(len(deviations), 1 / deviations[0])
     else:
@@ -148,10 +158,10 @@ def _rotated(expert: Expert, train: bytes) -> tuple[Array, Array, Array]:
     rows = np.frombuffer(train, np.int64)
     whole = table(expert, expert.views, rows)
     copies = [whole[rows], *(table(expert, (view,), rows)[rows] for view in expert.samples)]
-    return rotated(whole, copies, rows)
+    return _of_components(whole, copies, rows)
 
 
-def rotated(whole: Array, copies: list[Array], rows: Ints) -> tuple[Array, Array, Array]:
+def _of_components(whole: Array, copies: list[Array], rows: Ints) -> tuple[Array, Array, Array]:
     """The same of any features: `whole` (N, d) of all images, `copies` (n, d) of those of `rows` (n,)."""
     seen, rows = np.concatenate(copies), np.tile(rows, len(copies))
     balance = weights(load().labels[rows], np.unique(load().cases, return_inverse=True)[1][rows], power=1.0)

@@ -112,6 +112,10 @@ def test_building_twice_gives_the_same_weights_and_each_image_is_counted_once(tm
         "F": 4,
         "DC": 4,
     }
+    half = bundles[0].manifest["parity"]["half"]
+    assert half["faithful"]
+    assert half["images"] == 16
+    assert 0 < half["max_difference"] < 1e-2
     answers = Predictor.load(tmp_path / "first.zip").predict(tmp_path / "data")
     assert (answers.labels == scan(tmp_path / "data").labels).mean() == 1
     assert Bundle.open(tmp_path / "first.zip").config.images == ImageConfig(size=32)

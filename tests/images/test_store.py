@@ -63,7 +63,9 @@ def test_store_is_reused_without_decoding(catalog: Catalog, monkeypatch: pytest.
     assert prepare(catalog, size=32).path == first.path
 
 
-def test_key_covers_rows_size_files_and_decoder(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_key_covers_all_that_the_pixels_and_checks_depend_on(
+    catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
     paths = {prepare(catalog, size=32).path, prepare(catalog, size=40).path}
     paths.add(prepare(catalog.select(np.arange(6)), size=32).path)
     os.utime(catalog.file(3), ns=(0, 10**18))
@@ -73,7 +75,9 @@ def test_key_covers_rows_size_files_and_decoder(catalog: Catalog, monkeypatch: p
     paths.add(prepare(catalog, size=32).path)
     monkeypatch.setattr(store_module, "DECODER_VERSION", 0)
     paths.add(prepare(catalog, size=32).path)
-    assert len(paths) == 6
+    monkeypatch.setattr(store_module, "CHECKS_VERSION", 0)
+    paths.add(prepare(catalog, size=32).path)
+    assert len(paths) == 7
 
 
 def test_every_unreadable_image_is_counted_and_ten_listed(
@@ -173,6 +177,14 @@ def test_an_altered_store_is_refused(catalog: Catalog) -> None:
     os.truncate(store.path, 5_000)
     with pytest.raises(StorageError, match="shorter"):
         store.read(np.array([11]))
+    with pytest.raises(StorageError, match="delete this folder"):
+        prepare(catalog, size=32)
+
+
+@pytest.mark.parametrize("checks", ['["no such reason"' + ", null" * 11 + "]", "[null]", '{"blank"'])
+def test_altered_checks_are_refused(catalog: Catalog, checks: str) -> None:
+    store = prepare(catalog, size=32)
+    (store.path.parent / "checks.json").write_text(checks)
     with pytest.raises(StorageError, match="delete this folder"):
         prepare(catalog, size=32)
 

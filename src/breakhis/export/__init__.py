@@ -2,7 +2,7 @@
 
 from breakhis.export.export import FORMATS, check_new, export_model
 from breakhis.export.parity import FLOAT32_BAR, Agreement, compare
-from breakhis.export.precisions import with_parity
+from breakhis.export.precisions import half_precision, with_parity
 from breakhis.export.sample import Sample, run_sample, sample_of, split_sample, spread
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "check_new",
     "compare",
     "export_model",
+    "half_precision",
     "run_sample",
     "sample_of",
     "split_sample",

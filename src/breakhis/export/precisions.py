@@ -2,6 +2,8 @@
 
 import time
 from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from breakhis.bundle import Bundle, BundleContents
@@ -37,3 +39,20 @@ def with_parity(bundle: Bundle, sample: Sample) -> BundleContents:
         }
     contents = bundle.contents()
     return replace(contents, parity={**contents.parity, **measured})
+
+
+def half_precision(contents: BundleContents, sample: Sample) -> dict[str, Any]:
+    """What the engine answers with kernels stored in half precision, against the network with all of them.
+
+    Returns:
+        A record for a bundle's `parity`, without a rate: equal contents and images give an equal record.
+    """
+    with TemporaryDirectory() as folder:
+        whole, half = Path(folder) / "whole.zip", Path(folder) / "half.zip"
+        Bundle.write(whole, contents)
+        Bundle.write(half, contents, half=True)
+        name, reference = reference_answers(Bundle.open(whole), sample)
+        answers = Predictor.load(half, precision="float32").predict_proba(sample.images)
+    agreement = compare(sample.answered(answers), reference)
+    record = agreement.to_json() | {"max_difference": float(f"{agreement.max_difference:.2g}")}
+    return {"faithful": agreement.faithful, "reference": name, "sample": sample.to_json(), **record}

@@ -115,10 +115,14 @@ def run_sample(
 
 
 def split_sample(
-    catalog: Catalog, split: Split, subset: Subset, *, rows: IntArray, images: NDArray[np.uint8]
+    catalog: Catalog, split: Split | None, subset: Subset, *, rows: IntArray, images: NDArray[np.uint8]
 ) -> Sample:
-    """The sample of decoded images (N, size, size, 3), which are `rows` (N,) of a catalog."""
-    return Sample(images, _table(catalog, rows), "real", subset, split.unit, split.leakage.verdict)
+    """The sample of decoded images (N, size, size, 3), which are `rows` (N,) of a catalog.
+
+    `split` is None where nothing was held out.
+    """
+    unit, leakage = (split.unit, split.leakage.verdict) if split else (None, "unknown")
+    return Sample(images, _table(catalog, rows), "real", subset, unit, leakage)
 
 
 def spread(rows: IntArray, most: int = IMAGES) -> IntArray:

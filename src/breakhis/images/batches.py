@@ -54,7 +54,8 @@ class BatchOptions:
 def make_batches(samples: Samples, rows: IntArray, options: BatchOptions) -> tf.data.Dataset:
     """One pass over `rows`, each once.
 
-    Images are read batch by batch and ahead of use, so that a store stays on disk.
+    Images are read batch by batch and ahead of use, so that a store stays on disk. TensorFlow's own tuning of
+    the pipeline is off: its thread sleeps for up to a minute, and the end of a pass waits until it wakes.
 
     Returns:
         Dataset of image (B, size, size, 3) float32 0-255, one-hot (B, C) float32, weight (B,) float32.
@@ -72,11 +73,14 @@ def make_batches(samples: Samples, rows: IntArray, options: BatchOptions) -> tf.
         batch.set_shape((None, *shape[1:]))
         return change(chosen, batch), tf.gather(one_hot, chosen), tf.gather(weights, chosen)
 
+    untuned = tf.data.Options()
+    untuned.autotune.enabled = False
     return (
         tf.data.Dataset.from_tensor_slices(order)
         .batch(options.batch_size)
-        .map(load, num_parallel_calls=tf.data.AUTOTUNE)
+        .map(load, num_parallel_calls=_AHEAD)
         .prefetch(_AHEAD)
+        .with_options(untuned)
     )
 
 

@@ -77,13 +77,15 @@ class Store:
         """Open what `prepare` wrote; raises StorageError where it is cut or altered."""
         try:
             images = np.load(folder / _FILE, mmap_mode="r")
-            checks = json.loads((folder / _CHECKS).read_text("utf-8"))
+            words = json.loads((folder / _CHECKS).read_text("utf-8"))
+            checks = tuple(None if word is None else Reason(word) for word in words)
+            if len(checks) != len(images):
+                raise ValueError(f"{len(images)} images, {len(checks)} checks")
         except (OSError, ValueError) as error:
             raise StorageError(
                 f"prepared images in {folder}", found=str(error), fix="delete this folder and run again"
             ) from error
-        found = tuple(Reason(check) if check else None for check in checks)
-        return cls(path=folder / _FILE, shape=images.shape, offset=images.offset, checks=found)
+        return cls(path=folder / _FILE, shape=images.shape, offset=images.offset, checks=checks)
 
     def __len__(self) -> int:
         return self.shape[0]

@@ -1,7 +1,7 @@
 """The model that ships: measured by repeated cross-validation, then trained on every case."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from breakhis.bundle import Bundle, BundleContents
 from breakhis.config import ModelConfig, TrainConfig
 from breakhis.evaluate import evaluate
 from breakhis.evaluate.make import answers_of
+from breakhis.export import half_precision, split_sample, spread
 from breakhis.metrics import Metric, Resamples, estimate
 from breakhis.metrics.intervals import percentiles
 from breakhis.model.network import build_network
@@ -47,7 +48,7 @@ def build_model(prepared: Prepared, plan: Plan, *, out: Path, folder: Path, list
 
     Each fold's answers are calibrated by held-out answers of its own training part, and the shipped network
     by held-out answers of everything, so that its temperature is found as theirs were. Nothing of a test fold
-    touches a choice.
+    touches a choice. The manifest says under `parity.half` what kernels of half precision change.
 
     Args:
         prepared: Catalog and images.
@@ -79,7 +80,11 @@ def build_model(prepared: Prepared, plan: Plan, *, out: Path, folder: Path, list
         temperature=settled.temperature,
         rule=settled.rule,
     )
-    Bundle.write(out, contents, half=True)
+    listener.say("comparing with kernels in half precision, as they are stored")
+    chosen = spread(rows)
+    sample = split_sample(prepared.catalog, None, "train", rows=chosen, images=prepared.store.read(chosen))
+    parity = {"half": half_precision(contents, sample)}
+    Bundle.write(out, replace(contents, parity=parity), half=True)
     return Bundle.open(out)
 
 
