@@ -58,7 +58,7 @@ def choose_precision(config: TrainConfig) -> str:
     "auto" leaves float32 only to train convolutions, only where the hardware computes in less, and only where
     a convolution of the network's third stage and its gradients measure faster so.
     """
-    wanted = config.fit.precision
+    wanted: str = config.fit.precision
     if wanted == "auto":
         wanted = "float32"
         if config.fit.strategy not in ("frozen", "linear") and not config.deterministic:
