@@ -188,7 +188,7 @@ class Predictor:
         named, sources = itertools.tee(files)
         names: list[str] = []
         images: list[Looked] = []
-        for file, decoded in zip(named, map_images(sources, self.look), strict=True):
+        for file, decoded in zip(named, map_images(sources, self.look, polite=True), strict=True):
             if not isinstance(decoded, ImageError):
                 names.append(file.as_posix())
                 images.append(decoded)
