@@ -55,10 +55,7 @@ class Clock:
 
 
 def fit(subject: Subject) -> Found:
-    """One epoch of every layer by this package, by bare Keras on arrays, by PyTorch; and the feed alone.
-
-    Bare Keras, whose pipeline TensorFlow tunes in a thread, may wait for that thread at the end of an epoch.
-    """
+    """One epoch of every layer by this package, by bare Keras on arrays, by PyTorch; and the feed alone."""
     count, held_out, batch = subject.batch * 3, subject.batch, subject.batch
     samples = samples_of(subject)
     rows, validation = np.arange(count) % len(subject.store), np.arange(held_out) % len(subject.store)
