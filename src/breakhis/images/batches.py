@@ -1,5 +1,6 @@
 """Batches of images for `fit`, and the weights of images."""
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -14,6 +15,9 @@ from breakhis.images.augment import AugmentParameters, augment, draw_parameters
 from breakhis.images.store import Store
 
 FloatArray = NDArray[np.float32]
+
+_AT_ONCE: Final = min(os.cpu_count() or 1, 8)
+"""Batches made at once: one a core, with a bound on memory."""
 
 _AHEAD: Final = 2
 """Batches made ahead of use: enough to hide their making, and a bound on memory."""
@@ -78,7 +82,7 @@ def make_batches(samples: Samples, rows: IntArray, options: BatchOptions) -> tf.
     return (
         tf.data.Dataset.from_tensor_slices(order)
         .batch(options.batch_size)
-        .map(load, num_parallel_calls=_AHEAD)
+        .map(load, num_parallel_calls=_AT_ONCE)
         .prefetch(_AHEAD)
         .with_options(untuned)
     )
